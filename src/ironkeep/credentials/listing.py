@@ -42,16 +42,21 @@ class Served:
 class Kept:
     """One secret: its path as in Entry.released, the API path that reads it, versions, values.
 
-    Both paths are relative to the mount. `values` returns every text inside one version, and an
-    empty tuple for a deleted version. `past` are the versions that are gone.
+    Both paths are relative to the mount. `fields` returns every text inside one version with the
+    name of its field, and an empty tuple for a deleted version. `past` are the versions that are
+    gone.
     """
 
     path: str
     read: str
     versions: tuple[Served, ...]
     current: int
-    values: Callable[[int], tuple[Secret, ...]]
+    fields: Callable[[int], tuple[tuple[str, Secret], ...]]
     past: tuple[Span, ...] = ()
+
+    def values(self, number: int) -> tuple[Secret, ...]:
+        """Return every text inside one version, and an empty tuple for a deleted version."""
+        return tuple(value for _, value in self.fields(number))
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,10 +170,10 @@ def _managed(which: CredentialId, credentials: CredentialStore, tx: Tx) -> Kept 
         for each in record.versions
     )
 
-    def values(number: int) -> tuple[Secret, ...]:
-        return (credentials.secret(tx, which, number),)
+    def fields(number: int) -> tuple[tuple[str, Secret], ...]:
+        return (("password", credentials.secret(tx, which, number)),)
 
-    return Kept(which.path, which.path, versions, current, values, past)
+    return Kept(which.path, which.path, versions, current, fields, past)
 
 
 def gone_of(kept: Kept, now_ns: int) -> Gone:

@@ -16,10 +16,14 @@ def estate() -> Estate:
 
 def reported(estate: Estate) -> str:
     """Return a case in which a person says that the mail password was replaced."""
+    return reported_as(estate, 1)
+
+
+def reported_as(estate: Estate, number: int) -> str:
     estate.get("secret/data/app/mail", estate.login("colleague"))
     case = estate.open_case("person:colleague", start="3s")
     estate.on(case, "contain")
-    told = {"secret": "secret/app/mail@1", "method": "reset", "receipt": "mail ticket 9"}
+    told = {"secret": f"secret/app/mail@{number}", "method": "reset", "receipt": "mail ticket 9"}
     estate.on(case, "rotate", **told)
     return case
 
@@ -103,3 +107,61 @@ def test_a_comparison_shows_no_value(estate: Estate) -> None:
     bodies = [str(entry) for _, entry in estate.vault.house.audit_reader().entries(0)]
     assert any("'incident': 'compared'" in body for body in bodies)
     assert not any("mail-secret" in body for body in bodies)
+
+
+def test_one_more_field_replaces_nothing(estate: Estate) -> None:
+    case = reported(estate)
+    changed = {"password": " mail-secret-91b2\n", "note": "rotated"}
+    estate.must("secret/data/app/mail", {"data": {"old": [changed]}})
+    assert found(estate, case) == [("current", "version 2 has the value of version 1")]
+    assert current(estate, case)
+
+
+def test_a_host_may_stay_and_a_password_may_not(estate: Estate) -> None:
+    plain = {"username": "mail-sender", "host": "mail.example", "url": "smtp://mail.example"}
+    estate.must("secret/data/app/mail", {"data": {**plain, "password": "one-9c41"}})
+    case = reported_as(estate, 2)
+    estate.must("secret/data/app/mail", {"data": {**plain, "password": "two-5e07"}})
+    assert found(estate, case) == [("replaced", "version 3 is current")]
+    estate.must("secret/data/app/mail", {"data": {"username": "x", "old": "one-9c41"}})
+    assert found(estate, case) == [("current", "version 4 has the value of version 2")]
+
+
+def test_a_url_with_a_password_in_it_may_not_stay(estate: Estate) -> None:
+    url = "smtp://sender:one-9c41@mail.example"
+    estate.must("secret/data/app/mail", {"data": {"url": url, "password": "one-9c41"}})
+    case = reported_as(estate, 2)
+    estate.must("secret/data/app/mail", {"data": {"url": url, "password": "two-5e07"}})
+    assert found(estate, case) == [("current", "version 3 has the value of version 2")]
+
+
+@pytest.mark.parametrize("gone", ["destroy", "delete", "number", "anew"])
+def test_a_version_that_cannot_be_looked_at_any_more_was_not_replaced(
+    estate: Estate, gone: str
+) -> None:
+    if gone == "number":
+        estate.must("secret/data/app/mail", {"data": {"pin": 83_150_224}})
+        case = reported_as(estate, 2)
+        estate.must("secret/data/app/mail", {"data": {"pin": 83_150_224}})
+    else:
+        case = reported(estate)
+    if gone == "anew":
+        assert estate.request(Operation.DELETE, "secret/metadata/app/mail").error is None
+        put(estate, "a decoy")
+    if gone != "number":
+        put(estate, "mail-secret-91b2")
+    if gone in {"destroy", "delete"}:
+        estate.must(f"secret/{gone}/app/mail", {"versions": [1]})
+    ((state, detail),) = found(estate, case)
+    assert state == "current"
+    assert ("has the value" if gone == "delete" else "cannot be told") in detail
+
+
+def test_a_version_that_was_compared_before_it_was_destroyed_is_replaced(estate: Estate) -> None:
+    case = reported(estate)
+    put(estate, "another one")
+    assert found(estate, case) == [("replaced", "version 2 is current")]
+    estate.must("secret/destroy/app/mail", {"versions": [1]})
+    assert found(estate, case) == [("replaced", "version 2 is current")]
+    put(estate, "mail-secret-91b2")
+    assert [state for state, _ in found(estate, case)] == ["current"]

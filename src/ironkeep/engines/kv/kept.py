@@ -46,33 +46,37 @@ def second_at(store: Store, path: str) -> Kept | None:
         Served(number, 0 if key.older and number == 1 else version.created_ns)
         for number, version in stored.every(store, path, key)
     )
-    past, values = stored.known_past(store, path, key), partial(_version, store, path)
-    return Kept(path, f"data/{path}", versions, key.current, values, past)
+    past, fields = stored.known_past(store, path, key), partial(_version, store, path)
+    return Kept(path, f"data/{path}", versions, key.current, fields, past)
 
 
 def _unversioned(store: Store, path: str) -> Kept:
-    return Kept(path, path, (Served(0),), 0, partial(_values, store, path))
+    return Kept(path, path, (Served(0),), 0, partial(_fields, store, path))
 
 
-def _version(store: Store, path: str, number: int) -> tuple[Secret, ...]:
-    return _values(store, stored.data_path(path, number), number)
+def _version(store: Store, path: str, number: int) -> tuple[tuple[str, Secret], ...]:
+    return _fields(store, stored.data_path(path, number), number)
 
 
-def _values(store: Store, path: str, _number: int) -> tuple[Secret, ...]:
+def _fields(store: Store, path: str, _number: int) -> tuple[tuple[str, Secret], ...]:
     record = store.get(path)
     if record is None:
         return ()
     _, secret = document.split(record)
-    return tuple(Secret(text.encode()) for text in _texts(json.loads(secret.reveal())))
+    found = _texts("", json.loads(secret.reveal()))
+    return tuple((name, Secret(text.encode())) for name, text in found)
 
 
-def _texts(value: object) -> Iterator[str]:
-    """Yield every string in a JSON value; numbers and booleans are too common to search for."""
+def _texts(name: str, value: object) -> Iterator[tuple[str, str]]:
+    """Yield every string in a JSON value with the name of the field that it is in.
+
+    Numbers and booleans are too common to search for.
+    """
     if isinstance(value, str):
-        yield value
+        yield name, value
     elif isinstance(value, dict):
-        for each in value.values():
-            yield from _texts(each)
+        for key, each in value.items():
+            yield from _texts(key, each)
     elif isinstance(value, list):
         for each in value:
-            yield from _texts(each)
+            yield from _texts(name, each)
