@@ -149,6 +149,21 @@ def test_acts_of_nobody_and_logins_of_exposed_sessions_are_found() -> None:
     assert any(entry.released and not entry.accessor for entry in kept)
 
 
+@pytest.mark.parametrize("worked", [False, True])
+def test_what_a_session_did_that_nobody_knows_to_hold_is_found(worked: bool) -> None:
+    given = {"op": "update", "rule": "open", "issued": "loose", "entity": "", "accessor": ""}
+    lines = [
+        request(44, "unwrapped", "", **given),
+        Line(45, "ended", ev.Contained(CASE, "session:loose", (), ("loose",), 0)),
+    ]
+    if worked:
+        lines.append(request(47, "used", "", entity="", accessor="loose", released=()))
+    whole = sample_case().with_lines(*lines).evidence()
+    check_same(whole)
+    items = {item.check for item in decide(closed_of(whole))[0].open_items()}
+    assert ("unattributed record" in items) is worked
+
+
 def test_the_issue_of_a_session_that_never_acted_is_found() -> None:
     login = request(21, "login", "", entity="", accessor="", op="update", issued="idle")
     widened = ev.Widened(*UNPLACED, CASE, ("session:idle",), at(20), "seen in a dump")

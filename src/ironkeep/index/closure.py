@@ -7,9 +7,10 @@ closed set as for the whole window, and for every set in between. The server col
 with `collect`; the offline verifier checks with `wanted` that the set in a pack is closed.
 
     kinds        incident records, acts of nobody, steps of the clock
-    principals   the subjects of all cases, every principal held in the exposure, and the sessions
-                 that any of these held or issued: what they did, what issued them, the logins
-                 that relied on what they had set up, and the changes of people's factors
+    principals   the subjects of all cases, every principal held in the exposure, the sessions that
+                 nobody knows to whom they were given, and the sessions that any of these held or
+                 issued: what they did, what issued them, the logins that relied on what they had
+                 set up, and the changes of people's factors
     families     a secret that a link names in all its versions: every release of it
     replacements the releases of a replacement before the old version was revoked
 
@@ -24,7 +25,7 @@ import msgspec
 
 from ironkeep.core.event import Entry
 from ironkeep.core.evidence import records as ev
-from ironkeep.core.evidence.activity import actors_of
+from ironkeep.core.evidence.activity import actors_of, is_handed_out
 from ironkeep.core.evidence.casefile import CaseFile
 from ironkeep.core.evidence.node import (
     PRINCIPALS,
@@ -139,9 +140,12 @@ def _index(item: tuple[int, Entry]) -> int:
 
 
 def _principals(file: CaseFile) -> Iterable[NodeId]:
-    """Return the subjects and held principals, with all sessions that they held or issued."""
+    """Return the subjects, held principals and sessions of nobody, with all that these issued."""
     subjects = (each for case in file.cases.values() for each in case.subjects)
     known = {each: None for each in (*subjects, *sorted(file.held)) if kind_of(each) in PRINCIPALS}
+    for act in file.activity.by_nobody():
+        if is_handed_out(act.entry):
+            known[node(NodeKind.SESSION, act.entry.issued)] = None
     pending = list(known)
     while pending:
         for each in sessions_of(file, pending.pop()):

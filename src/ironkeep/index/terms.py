@@ -38,7 +38,10 @@ ACCESS: Final = ("sys/", "auth/", "identity/", "incident/", "device/", "approval
 
 _CLOCK: Final = frozenset({CLOCK_STEP, CLOCK_SET, CLOCK_BACK})
 
-_OF_STRANGERS: Final = frozenset({"", "login", "open"})
+_OPEN: Final = "open"
+"""The rule of a request that needs no token."""
+
+_OF_STRANGERS: Final = frozenset({"", "login", _OPEN})
 
 _THINGS: Final = (
     ("accessor", "session"), ("secret_id_accessor", "secret-id"), ("lease_id", "lease"),
@@ -85,8 +88,8 @@ class Kind(StrEnum):
     ACCESS_CHANGE = "access-change"
     """A granted change under one of the paths in ACCESS; logins excepted."""
     NOBODY = "nobody"
-    """A granted request without an actor that released or changed something, and a login that
-    relied on makers whose names are lost."""
+    """A granted request without an actor that released or changed something, or gave out a token,
+    and a login that relied on makers whose names are lost."""
     REFUSED = "refused"
     """A request that ended in an error."""
     CLOCK = "clock"
@@ -282,5 +285,6 @@ def _kinds(entry: Entry | Facts) -> Iterator[Term]:
     if changed and entry.path.startswith(ACCESS) and entry.rule != "login":
         yield kind(Kind.ACCESS_CHANGE)
     known = entry.entity or entry.accessor or entry.device
-    if not known and (entry.released or (changed and entry.rule not in _OF_STRANGERS)):
+    handed = entry.issued and entry.rule == _OPEN
+    if not known and (entry.released or handed or (changed and entry.rule not in _OF_STRANGERS)):
         yield kind(Kind.NOBODY)

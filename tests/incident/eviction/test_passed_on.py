@@ -8,7 +8,7 @@ from ironkeep.core.errors import PermissionDenied, UpstreamFailed
 from ironkeep.core.operation import Operation
 from ironkeep.incident.survey.holdings import IN_A_TURN
 from ironkeep.incident.verifier.verifier import verify_pack
-from ironkeep.testing.parts import tables, text
+from ironkeep.testing.parts import part, tables, text
 from tests.support.credentials.simulated import Account, Fault
 from tests.support.incident.incident_estate import PASSWORD, Estate, opened
 
@@ -135,3 +135,30 @@ def test_a_responder_made_by_somebody_exposed_cuts_off_nobody(estate: Estate) ->
     assert estate.request(Operation.UPDATE, path, {}, puppet).error is PermissionDenied
     for each in (*others, ann):
         assert estate.request(Operation.READ, "auth/token/lookup-self", token=each).error is None
+
+
+def test_a_token_that_nobody_knows_to_have_unwrapped_is_open(estate: Estate) -> None:
+    """An administrator's wrapped token, opened by the intruder, works on after the eviction."""
+    ann = estate.login("engineer")
+    made = estate.vault.request(
+        Operation.UPDATE, "auth/token/create", {"policies": ["mail"]}, wrap=600
+    )
+    wrapping = part(made.body or {}, "wrap_info")["token"]
+    auth = estate.request(Operation.UPDATE, "sys/wrapping/unwrap", {"token": wrapping}, ann).auth
+    case = estate.open_case("person:engineer", start="10s")
+    estate.on(case, "contain")
+    estate.state(case)
+    assert checks(estate, case) == {"unattributed record"}
+    assert [
+        each.check for each in verify_pack(estate.pack(case), estate.trust()).verdict.open_items()
+    ] == ["unattributed record"]
+    assert estate.request(Operation.READ, MAIL, token=text(auth, "client_token")).error is None
+    estate.on(
+        case,
+        "widen",
+        basis="it may have been unwrapped by the intruder",
+        subjects=[f"token:{text(auth, 'accessor')}"],
+    )
+    estate.on(case, "contain")
+    assert estate.request(Operation.READ, MAIL, token=text(auth, "client_token")).error is not None
+    assert "unattributed record" not in checks(estate, case)

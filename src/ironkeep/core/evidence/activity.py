@@ -17,6 +17,8 @@ CHANGES: Final = frozenset({Operation.CREATE, Operation.UPDATE, Operation.PATCH,
 
 _Asked = tuple[str, tuple[NodeId, ...]]
 _ENROL: Final = "device/enrol/"
+_OPEN: Final = "open"
+"""The rule of a request that needs no token, such as one that opens a wrapped answer."""
 
 
 class Act(msgspec.Struct, frozen=True, gc=False):
@@ -220,6 +222,11 @@ def actors_of(entry: Entry) -> tuple[NodeId, ...]:
         (NodeKind.DEVICE, entry.device),
     )
     return tuple(node(kind, name) for kind, name in named if name)
+
+
+def is_handed_out(entry: Entry) -> bool:
+    """Return whether a request without an actor gave out a token: anybody may have it."""
+    return bool(entry.issued) and entry.rule == _OPEN and not actors_of(entry)
 
 
 def makers_of(entry: Entry) -> Iterator[Maker]:

@@ -6,7 +6,7 @@ from typing import Final
 
 from ironkeep.core.event import CLOCK_SET, CLOCK_STEP, Entry
 from ironkeep.core.evidence import records as ev
-from ironkeep.core.evidence.activity import CHANGES, actors_of
+from ironkeep.core.evidence.activity import CHANGES, actors_of, is_handed_out
 from ironkeep.core.evidence.casefile import CaseFile, Filed
 from ironkeep.core.evidence.claim import FRESH_NS, Finding, Status, iso
 from ironkeep.core.evidence.node import (
@@ -83,15 +83,23 @@ def scope_narrowed(file: CaseFile) -> Iterator[Finding]:
 def unattributed_record(file: CaseFile) -> Iterator[Finding]:
     """Yield unattributed releases and changes since the earliest compromise.
 
-    A batch token of no person names no actor, and any holder of a wrapping token can unwrap it.
+    A batch token of no person names no actor, and any holder of a wrapping token can unwrap it: a
+    secret, or a token that works until it is ended.
     """
     for act in file.activity.by_nobody():
         entry = act.entry
         changed = entry.rule not in _OF_STRANGERS and entry.op in CHANGES
-        if entry.time_ns >= file.case.from_ns and (entry.released or changed):
-            what = "released" if entry.released else "changed"
+        handed = is_handed_out(entry) and not _is_ended(file, entry.issued)
+        if entry.time_ns >= file.case.from_ns and (entry.released or changed or handed):
+            what = "released" if entry.released else "changed" if changed else "gave out a token"
             words = f"{what} at {entry.path}, and nobody knows to whom or by whom"
             yield Finding(f"entry:{act.index}", words, Status.UNKNOWN)
+
+
+def _is_ended(file: CaseFile, accessor: str) -> bool:
+    """Return whether a session was ended in an incident and did nothing since."""
+    session = node(NodeKind.SESSION, accessor)
+    return file.containment(session) is not None and file.escaped(session) is None
 
 
 def no_basis(file: CaseFile) -> Iterator[Finding]:
