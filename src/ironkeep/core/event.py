@@ -33,6 +33,8 @@ MADE_BY: Final = "made_by"
 """The field of `audited` with the makers of what a login relies on (identity/people.py)."""
 FACTOR_OF: Final = "factor_of"
 """The field of `audited` with the entity whose factor a request set, invited to set, or removed."""
+SET_AGAIN: Final = "password_again"
+"""The field of `audited` that is true if a request set a password that the name had before."""
 
 
 class Released(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

@@ -162,3 +162,23 @@ def test_a_token_that_nobody_knows_to_have_unwrapped_is_open(estate: Estate) -> 
     estate.on(case, "contain")
     assert estate.request(Operation.READ, MAIL, token=text(auth, "client_token")).error is not None
     assert "unattributed record" not in checks(estate, case)
+
+
+@pytest.mark.parametrize("way", ["same", "put back", "made again"])
+def test_a_password_of_before_is_no_new_one(estate: Estate, way: str) -> None:
+    estate.login("engineer")
+    case = estate.open_case("person:engineer", start="5s")
+    estate.on(case, "contain")
+    user = f"{USERS}engineer"
+    if way == "put back":
+        estate.must(f"{user}/password", {"password": "another one, for now"})
+    if way == "made again":
+        assert estate.request(Operation.DELETE, user).error is None
+    estate.must(user, {"password": PASSWORD, "token_policies": "engineer"})
+    estate.on(case, "readmit", principal="person:engineer", reason="new machine")
+    assert "unchanged factor" in checks(estate, case)
+    estate.login("engineer")
+    estate.must(f"{user}/password", {"password": "a new one at last"})
+    left = {label for check, label in opened(estate.verdict(case)) if check == "unchanged factor"}
+    assert left
+    assert not [each for each in left if "#" in each]  # not the factor: the login before it

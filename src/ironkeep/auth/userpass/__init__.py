@@ -2,6 +2,7 @@
 
     users      users: their settings and password hashes
     hashing    argon2id, on a worker
+    former     the passwords that a name had before
     lockout    the lock on a name after failed logins
     login      logins
 

@@ -2,8 +2,12 @@
 
 The parameters are the second set that RFC 9106, 4 recommends. A password of an unknown name is
 checked with a hash of the same cost, so that the duration of a login does not reveal known names.
+
+All passwords of one name are hashed with one salt, so that a password that the name had before is
+recognised by its hash (`former`). No two names share a salt.
 """
 
+from base64 import b64decode
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -11,7 +15,6 @@ import argon2
 
 from ironkeep.core.errors import InvalidRequest, IronkeepError, Unavailable
 from ironkeep.core.secret import Secret
-from ironkeep.plugin.call import Call
 
 MAX_PASSWORD: Final = 4_096
 """Bytes; argon2 would accept more, but no real password is longer."""
@@ -40,12 +43,17 @@ def verification(expected: str, password: Secret) -> Callable[[], bool]:
     return matches
 
 
-def hashing(call: Call, password: Secret) -> Callable[[], str]:
+def hashing(password: Secret, salt: bytes) -> Callable[[], str]:
     """Return the work that hashes a new password; raise InvalidRequest for one of wrong length."""
     if not 1 <= len(password) <= MAX_PASSWORD:
         raise InvalidRequest(f"a password must have 1 to {MAX_PASSWORD} bytes")
-    salt = call.entropy.token(SALT_BYTES)
     return lambda: HASHER.hash(password.reveal(), salt=salt)
+
+
+def salt_in(hashed: str) -> bytes:
+    """Return the salt in a hash that this module made."""
+    salt = hashed.split("$")[4]
+    return b64decode(salt + "=" * (-len(salt) % 4))
 
 
 def hash_of(hashed: Any) -> str:

@@ -6,15 +6,16 @@ A new password ends a lock. Users record the people who wrote them, because thes
 behind the tokens of the user's logins (identity/people.py).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
 
-from ironkeep.auth.userpass import lockout
+from ironkeep.auth.userpass import former, lockout
 from ironkeep.auth.userpass.hashing import hash_of, hashing
 from ironkeep.core.errors import InvalidRequest, NotFound
-from ironkeep.core.event import FACTOR_OF, Value
+from ironkeep.core.event import FACTOR_OF, SET_AGAIN, Value
 from ironkeep.core.secret import Secret
 from ironkeep.identity.entities import Identity
 from ironkeep.identity.people import made_by
@@ -83,7 +84,7 @@ def write_user(call: Call, given: UserInput) -> Response | Suspend:
     def resume(later: Call, hashed: Any) -> Response:
         return _save(later, name, given, hash_of(hashed))
 
-    return Suspend(hashing(call, given.password), resume, hashing=True)
+    return Suspend(_hashing(call, name, given.password), resume, hashing=True)
 
 
 def write_password(call: Call, given: PasswordInput) -> Suspend:
@@ -97,7 +98,7 @@ def write_password(call: Call, given: PasswordInput) -> Suspend:
         _require(later, name)
         return _save(later, name, TokenParamsInput(), hash_of(hashed))
 
-    return Suspend(hashing(call, given.password), resume, hashing=True)
+    return Suspend(_hashing(call, name, given.password), resume, hashing=True)
 
 
 def write_policies(call: Call, given: PoliciesInput) -> Response:
@@ -119,7 +120,9 @@ def read_user(call: Call) -> Response:
 def delete_user(call: Call) -> Response:
     """Remove a user; absent is fine. Its tokens stay until they expire or are revoked."""
     name = name_of(call)
-    if find(call, name) is not None:
+    user = find(call, name)
+    if user is not None:
+        former.keep(call, name, user.password_hash)
         call.store.delete(_path(name))
         lockout.clear(call, name)
         record_login(call, name, None)
@@ -140,6 +143,7 @@ def _save(call: Call, name: str, given: TokenParamsInput, hashed: str | None) ->
     before = user.params if user else TokenParams()
     params = before.changed(given, call.raw)
     kept = user.password_hash if user else ""
+    again = bool(hashed) and former.add(call, name, kept, hashed or "")
     if hashed:
         # Logging in takes the new password, so the people behind the former one no longer count.
         params = msgspec.structs.replace(params, made=made_by(call.session, call.now_ns))
@@ -148,7 +152,13 @@ def _save(call: Call, name: str, given: TokenParamsInput, hashed: str | None) ->
         lockout.clear(call, name)
     if user is None or params.view() != before.view():
         record_login(call, name, params)
-    return Response(audited=_factor_of(call, name) if hashed else {})
+    facts = _factor_of(call, name) if hashed else {}
+    return Response(audited={**facts, SET_AGAIN: True} if facts and again else facts)
+
+
+def _hashing(call: Call, name: str, password: Secret) -> Callable[[], str]:
+    user = find(call, name)
+    return hashing(password, former.salt_of(call, name, user.password_hash if user else ""))
 
 
 def _factor_of(call: Call, name: str) -> dict[str, Value]:

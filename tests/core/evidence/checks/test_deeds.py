@@ -239,6 +239,16 @@ def test_another_change_is_none(line: Line) -> None:
     assert ("unchanged factor", f"{ALICE}#{FACTORS[0]}") in found(back(FACTORS[0]), line)
 
 
+def test_a_password_that_is_set_again_undoes_the_change() -> None:
+    facts = {"factor_of": "alice-entity", "password_of": "alice", "password_again": True}
+    unchanged = {("unchanged factor", f"{ALICE}#{FACTORS[0]}")}
+    assert found(back(FACTORS[0]), change(94, audited=facts)) == unchanged
+    assert found(back(FACTORS[0]), change(94), change(95, audited=facts)) == unchanged
+    assert found(back(FACTORS[0]), change(94, audited=facts), change(95)) == set()
+    elsewhere = change(95, mount="another", audited=facts)
+    assert found(back(FACTORS[0]), change(94), elsewhere) == set()
+
+
 def test_a_recovery_and_a_removal_of_the_person_remove_every_passkey() -> None:
     for facts in ({"bound_by": "recovery", "credential": "key-9"}, {"passkeys": "all"}):
         line = change(94, audited={"factor_of": "alice-entity", **facts}, entity="", accessor="")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ironkeep.core.event import Entry
+from ironkeep.core.event import SET_AGAIN, Entry
 from ironkeep.core.evidence import records as ev
 from ironkeep.core.evidence.casefile import CaseFile
 from ironkeep.core.evidence.checks.explained import explained_entries
@@ -62,12 +62,19 @@ def unchanged_factor(file: CaseFile) -> Iterator[Finding]:
 
 
 def _changed(file: CaseFile, person: NodeId, factor: str, after: int) -> int | None:
-    """Return the entry after another one in which somebody not exposed changed a factor."""
+    """Return the entry after another one in which somebody not exposed changed a factor.
+
+    A password that the name had before undoes the changes before it: the intruder may know it.
+    """
+    index: int | None = None
     for act in file.activity.factors.get(person, ()):
-        exposed = any(actor in file.rows for actor in act.actors)
-        if act.index > after and not exposed and _changes(act.entry, factor):
-            return act.index
-    return None
+        if act.index > after and _changes(act.entry, factor):
+            exposed = any(actor in file.rows for actor in act.actors)
+            if act.entry.audited.get(SET_AGAIN):
+                index = None
+            elif index is None and not exposed:
+                index = act.index
+    return index
 
 
 def _changes(entry: Entry, factor: str) -> bool:
