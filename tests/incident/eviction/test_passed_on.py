@@ -182,3 +182,37 @@ def test_a_password_of_before_is_no_new_one(estate: Estate, way: str) -> None:
     left = {label for check, label in opened(estate.verdict(case)) if check == "unchanged factor"}
     assert left
     assert not [each for each in left if "#" in each]  # not the factor: the login before it
+
+
+@pytest.mark.parametrize("path", ["auth/token/lookup", "sys/capabilities", "auth/token/renew"])
+def test_a_token_of_somebody_else_that_was_looked_up_is_held(estate: Estate, path: str) -> None:
+    estate.must(
+        "sys/policies/acl/admin", {"policy": f'path "{path}" {{ capabilities=["update"] }}'}
+    )
+    ann, ben = estate.login("engineer"), estate.login("colleague")
+    estate.request(Operation.UPDATE, path, {"token": ben, "path": MAIL}, ann)
+    accessor = text(estate.get("auth/token/lookup-self", ben), "accessor")
+    case = estate.open_case("person:engineer", start="10s")
+    assert f"session {accessor}" in labels(estate, case, "could_reach")
+    estate.on(case, "contain")
+    assert estate.request(Operation.READ, MAIL, token=ben).error is PermissionDenied
+    assert "secret/app/mail version 1" in labels(estate, case, "could_read")
+    assert estate.request(Operation.READ, MAIL, token=estate.login("colleague")).error is None
+
+
+def test_an_answer_that_was_wrapped_again_is_open(estate: Estate) -> None:
+    estate.login("engineer")
+    given = {"policies": ["mail"]}
+    made = estate.vault.request(Operation.UPDATE, "auth/token/create", given, wrap=600)
+    token = text(part(made.body or {}, "wrap_info"), "token")
+    again = estate.vault.request(Operation.UPDATE, "sys/wrapping/rewrap", token=token)
+    info = part(again.body or {}, "wrap_info")
+    case = estate.open_case("person:engineer", start="10s")
+    estate.on(case, "contain")
+    assert "unattributed record" in checks(estate, case)
+    accessor = text(info, "accessor")
+    estate.on(case, "widen", basis="unknown hands", subjects=[f"token:{accessor}"])
+    estate.on(case, "contain")
+    assert "unattributed record" not in checks(estate, case)
+    opening = {"token": text(info, "token")}
+    assert estate.request(Operation.UPDATE, "sys/wrapping/unwrap", opening).error is not None

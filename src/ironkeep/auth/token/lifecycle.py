@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ironkeep.core.errors import InvalidRequest, PermissionDenied
+from ironkeep.core.event import PRESENTED
 from ironkeep.core.ids import TokenHash
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
@@ -76,7 +77,8 @@ def lookup(call: Call, given: LookupToken) -> Response:
         return lookup_self(call)
     _, record = call.use(Tokens).find(call.tx, given.token, call.now_ns)
     token = Unkept(given.token.reveal())
-    return Response(data=call.use(Tokens).describe(call.tx, record, token, call.now_ns))
+    data = call.use(Tokens).describe(call.tx, record, token, call.now_ns)
+    return Response(data=data, audited={PRESENTED: record.accessor} if record.accessor else {})
 
 
 def lookup_self(call: Call) -> Response:

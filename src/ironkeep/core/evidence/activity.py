@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from ironkeep.core.errors import InvalidRequest
-from ironkeep.core.event import FACTOR_OF, MADE_BY, Entry
+from ironkeep.core.event import FACTOR_OF, MADE_BY, PRESENTED, Entry
 from ironkeep.core.evidence.node import NodeId, NodeKind, node, secret_version
 from ironkeep.core.evidence.reach import FOREVER, Edge, EdgeKind
 from ironkeep.core.operation import Operation
@@ -254,7 +254,9 @@ def _holdings(act: Act) -> Iterable[tuple[NodeId, NodeId]]:
     if entry.accessor:
         own = node(NodeKind.SESSION, entry.accessor)
         yield from ((actor, own) for actor in act.actors if actor != own)
-    if entry.issued:
-        made = node(NodeKind.SESSION, entry.issued)
-        # A session that renews itself gains nothing, least of all a hold that outlasts it.
-        yield from ((actor, made) for actor in act.actors if actor != made)
+    presented = entry.audited.get(PRESENTED)
+    for accessor in (entry.issued, presented):
+        if isinstance(accessor, str) and accessor:
+            other = node(NodeKind.SESSION, accessor)
+            # A session that renews itself gains nothing, least of all a hold that outlasts it.
+            yield from ((actor, other) for actor in act.actors if actor != other)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ironkeep.core.errors import InvalidRequest, PermissionDenied
+from ironkeep.core.event import PRESENTED
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
 from ironkeep.kernel.house import House
@@ -71,7 +72,9 @@ def of_token(call: Call, given: OfToken) -> Response:
         name, record = tokens.find(call.tx, given.token, call.now_ns)
     except PermissionDenied:
         raise InvalidRequest("invalid token") from None
-    return _answer(call, tokens.session(call.tx, name, record, call.now_ns), given.paths)
+    answer = _answer(call, tokens.session(call.tx, name, record, call.now_ns), given.paths)
+    answer.audited |= {PRESENTED: record.accessor} if record.accessor else {}
+    return answer
 
 
 def of_accessor(call: Call, given: OfAccessor) -> Response:

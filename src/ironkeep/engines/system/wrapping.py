@@ -110,7 +110,8 @@ def rewrap(call: Call, given: Token) -> Response:
         _session(call),
         call.request.remote,
     )
-    return Response(wrap_info=info)
+    # The new token opens the answer, so the entry names it: it may be kept and opened later.
+    return Response(wrap_info=info, issued=info["accessor"])
 
 
 ROUTES: Final = (
