@@ -216,3 +216,21 @@ def test_an_answer_that_was_wrapped_again_is_open(estate: Estate) -> None:
     assert "unattributed record" not in checks(estate, case)
     opening = {"token": text(info, "token")}
     assert estate.request(Operation.UPDATE, "sys/wrapping/unwrap", opening).error is not None
+
+
+def test_break_glass_codes_of_before_are_a_factor(estate: Estate) -> None:
+    ann = estate.login("engineer")
+    config = {"threshold": 2, "policies": ["mail"], "ttl": "30m"}
+    estate.must("sys/break-glass/config", config)
+    estate.must("sys/break-glass/people/engineer")
+    estate.must("sys/break-glass/codes", token=ann)
+    estate.vault.clock.advance(seconds=60)
+    case = estate.open_case("person:engineer", start="5s")
+    estate.on(case, "contain")
+    estate.on(case, "readmit", principal="person:engineer", reason="new machine")
+    estate.must(f"{USERS}engineer/password", {"password": "a new one at last"})
+    left = [label for check, label in opened(estate.verdict(case)) if check == "unchanged factor"]
+    assert [each.partition("#")[2] for each in left] == ["codes:engineer"]
+    void = estate.request(Operation.DELETE, "sys/break-glass/people/engineer")
+    assert void.error is None
+    assert "unchanged factor" not in checks(estate, case)

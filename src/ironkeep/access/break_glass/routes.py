@@ -34,7 +34,7 @@ from ironkeep.access.break_glass.break_glass import (
 from ironkeep.access.second_person import require_another_than_root, waits
 from ironkeep.access.step_up.fresh_touch import take_fresh_touch
 from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied
-from ironkeep.core.event import MADE_BY, Released, Value
+from ironkeep.core.event import FACTOR_OF, MADE_BY, Released, Value
 from ironkeep.core.ids import EntityId, base62
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
@@ -211,9 +211,11 @@ def _hands(call: Call, name: str) -> frozenset[str]:
 
 def remove_person(call: Call, given: Who) -> Response:
     """Void a person's codes, without an approval: somebody else may have the codes."""
+    known = _glass(call).holder(call.tx, given.name)
     _glass(call).remove(call.tx, given.name)
     _alert(call, f"the break-glass codes of {given.name} are void")
-    return Response()
+    entity = "" if known is None else known.entity
+    return Response(audited={FACTOR_OF: entity, "codes_of": given.name} if entity else {})
 
 
 def give(call: Call, given: Give) -> Response:

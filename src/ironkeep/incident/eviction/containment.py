@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from ironkeep.access.break_glass.break_glass import BreakGlass
 from ironkeep.core.errors import Conflict, InvalidRequest
 from ironkeep.core.evidence import records as ev
 from ironkeep.core.evidence.node import PRINCIPALS, NodeId, NodeKind, kind_of, name_of
@@ -251,6 +252,11 @@ def factors_of(workspace: Workspace, entity: Entity) -> tuple[str, ...]:
             found.append(f"login:{mount.uuid}/{alias.name}")
         elif house.history.at(call.tx, LOGIN, login_name(mount, alias.name), call.now_ns) != b"":
             found.append(f"password:{mount.uuid}/{alias.name}")
+    glass = BreakGlass(house.store)
+    for name in glass.people(call.tx):
+        holder = glass.holder(call.tx, name)
+        if holder is not None and holder.hashes and holder.entity == entity.id:
+            found.append(f"codes:{name}")
     return tuple(found)
 
 

@@ -85,6 +85,8 @@ def _changes(entry: Entry, factor: str) -> bool:
         # A recovery, and the removal of the person from the mount, remove all.
         all_gone = facts.get("bound_by") == "recovery" or facts.get("passkeys") == "all"
         return all_gone or facts.get("credential", "") == removed != ""
+    if kind == "codes":
+        return entry.op == Operation.DELETE and facts.get("codes_of", "") == name
     return kind == "password" and name == f"{entry.mount}/{facts.get('password_of', '')}"
 
 
@@ -93,6 +95,8 @@ def _in_words(factor: str) -> str:
     match kind:
         case "password":
             return f"the password of {name.partition('/')[2]}"
+        case "codes":
+            return f"the break-glass codes of {name}"
         case "passkey":
             return f"the passkey {name}"
         case "login":
