@@ -143,7 +143,7 @@ def test_a_token_that_nobody_knows_to_have_unwrapped_is_open(estate: Estate) -> 
     made = estate.vault.request(
         Operation.UPDATE, "auth/token/create", {"policies": ["mail"]}, wrap=600
     )
-    wrapping = part(made.body or {}, "wrap_info")["token"]
+    wrapping = text(part(made.body or {}, "wrap_info"), "token")
     auth = estate.request(Operation.UPDATE, "sys/wrapping/unwrap", {"token": wrapping}, ann).auth
     case = estate.open_case("person:engineer", start="10s")
     estate.on(case, "contain")
