@@ -955,6 +955,18 @@ class Entry:
         return f"person:{named}" if isinstance(named, str) and named else ""
 
     @property
+    def presented(self) -> str:
+        """The session whose token this entry presented beside its own, or empty."""
+        named = self.audited.get("presented")
+        return f"session:{named}" if isinstance(named, str) and named else ""
+
+    @property
+    def handed_out(self) -> str:
+        """The session whose token this entry gave to somebody without a name, or empty."""
+        given = self.is_act and not self.actors and self.audited.get("handed_out") is True
+        return self.session if given else ""
+
+    @property
     def set_device(self) -> str:
         """The device that this entry enrolled or changed, or empty."""
         named = self.audited.get("device")
@@ -1458,7 +1470,8 @@ def add_reads(file: CaseFile, add: Callable[..., None]) -> None:
             add(actor, "did-read", version, act.time, act.time + 1)
     for act in file.acts:
         own = f"session:{act.accessor}" if act.accessor else ""
-        for session, actor in product(filter(None, (own, act.session)), act.actors):
+        sessions = filter(None, (own, act.session, act.presented))
+        for session, actor in product(sessions, act.actors):
             add(actor, "holds", session, issued_ns(file, session))
 
 
@@ -1782,6 +1795,7 @@ def principals_of(file: CaseFile, held: Iterable[str]) -> set[str]:
     """Return the wanted principals: subjects and held ones, with the sessions of their requests."""
     named = [*held, *(subject for case in file.cases for subject in file.subjects(case))]
     queue = [each for each in named if kind_of(each) in PRINCIPALS]
+    queue += [act.handed_out for act in file.acts if act.handed_out]
     found: set[str] = set()
     while queue:
         node = queue.pop()
@@ -2142,11 +2156,17 @@ def _origin_unknown(case: Case) -> Iterator[Found]:
             yield Found(node, "unknown")
 
 
+def is_ended(case: Case, session: str) -> bool:
+    """Return whether a session was ended in an incident, and did nothing since."""
+    return case.contained(session) is not None and case.escape(session) is None
+
+
 @check("E1", "unattributed record")
 def _unattributed(case: Case) -> Iterator[Found]:
     for act in case.file.acts:
         did = act.released or (act.is_change and act.rule not in QUIET_RULES)
-        if not act.actors and did and act.time >= case.file.t0:
+        loose = act.handed_out and not is_ended(case, act.handed_out)
+        if not act.actors and (did or loose) and act.time >= case.file.t0:
             yield Found(f"entry:{act.index}", "unknown")
 
 
@@ -2313,19 +2333,21 @@ def _unchanged_factor(case: Case) -> Iterator[Found]:
 def unchanged(case: Case, node: str, contained: Entry, readmitted: Entry) -> Iterator[Found]:
     """Yield the factors that were not changed, and the person who acted before the others were."""
     changes = [
-        act
-        for act in case.file.acts
-        if act.index > contained.index
-        and act.factor_of == node
-        and not any(actor in case.rows for actor in act.actors)
+        act for act in case.file.acts if act.index > contained.index and act.factor_of == node
     ]
     last = -1
     for factor in dict.fromkeys(value(readmitted, "factors")):
-        found = [act for act in changes if changes_factor(act, factor)]
-        if found:
-            last = max(last, found[0].index)
-        else:
+        changed = None
+        for act in changes:
+            if changes_factor(act, factor):
+                if act.audited.get("password_again"):
+                    changed = None
+                elif changed is None and not any(actor in case.rows for actor in act.actors):
+                    changed = act.index
+        if changed is None:
             yield Found(f"{node}#{factor}")
+        else:
+            last = max(last, changed)
     works = case.file.works_of.get(node, [])
     early = [each for each in works if readmitted.index < each.index < last]
     if early:
@@ -2342,7 +2364,7 @@ def changes_factor(act: Entry, factor: str) -> bool:
     if kind == "passkey":
         deleted = act.op == "delete" and audited.get("credential") == name
         return deleted or audited.get("bound_by") == "recovery" or audited.get("passkeys") == "all"
-    return False
+    return kind == "codes" and act.op == "delete" and audited.get("codes_of") == name != ""
 
 
 def endings(case: Case) -> Iterator[tuple[str, Entry, str, Entry | None]]:

@@ -138,9 +138,9 @@ def test_of_many_writes_at_one_place_the_last_is_explained() -> None:
         for seconds in (33, 34, 35)
     ]
     case = sample_case().with_lines(*writes)
-    first = ev.Explained(CASE, "", "entry:5", "carol", "looked at")
-    last = ev.Explained(CASE, "", "entry:7", "carol", "looked at")
-    assert checks(decide(case.evidence())[0]) == {("foothold in vault", "entry:7")}
+    first = ev.Explained(CASE, "", "entry:6", "carol", "looked at")
+    last = ev.Explained(CASE, "", "entry:8", "carol", "looked at")
+    assert checks(decide(case.evidence())[0]) == {("foothold in vault", "entry:8")}
     assert decide(case.with_lines(Line(92, "first", first)).evidence())[0].open_items()
     assert not decide(case.with_lines(Line(92, "last", last)).evidence())[0].open_items()
 

@@ -151,7 +151,14 @@ def test_acts_of_nobody_and_logins_of_exposed_sessions_are_found() -> None:
 
 @pytest.mark.parametrize("worked", [False, True])
 def test_what_a_session_did_that_nobody_knows_to_hold_is_found(worked: bool) -> None:
-    given = {"op": "update", "rule": "open", "issued": "loose", "entity": "", "accessor": ""}
+    given = {
+        "op": "update",
+        "rule": "open",
+        "issued": "loose",
+        "entity": "",
+        "accessor": "",
+        "audited": {"handed_out": True},
+    }
     lines = [
         request(44, "unwrapped", "", **given),
         Line(45, "ended", ev.Contained(CASE, "session:loose", (), ("loose",), 0)),

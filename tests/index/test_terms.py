@@ -47,7 +47,11 @@ def test_a_login_is_found_by_its_name_and_by_the_token_that_it_issued() -> None:
         (Entry("request", 1, op="update", path="kv/x", rule="login"), set()),
         (Entry("request", 1, op="update", path="kv/x", accessor="a", outcome="pending"), set()),
         (Entry("request", 1, op="read", path="kv/x", released=(Released("m", "x"),)), {"nobody"}),
-        (Entry("request", 1, op="update", path="x", rule="open", issued="a"), {"nobody"}),
+        (Entry("request", 1, op="update", path="x", rule="open", issued="a"), set()),
+        (
+            Entry("request", 1, path="x", rule="open", issued="a", audited={"handed_out": True}),
+            {"nobody"},
+        ),
         (Entry("request", 1, op="update", path="x", rule="login", issued="a"), set()),
     ],
 )

@@ -35,6 +35,8 @@ FACTOR_OF: Final = "factor_of"
 """The field of `audited` with the entity whose factor a request set, invited to set, or removed."""
 SET_AGAIN: Final = "password_again"
 """The field of `audited` that is true if a request set a password that the name had before."""
+HANDED_OUT: Final = "handed_out"
+"""The field of `audited` that is true if an answer that needs no session gave out a token."""
 PRESENTED: Final = "presented"
 """The field of `audited` with the accessor of another token that a request presents."""
 

@@ -25,7 +25,16 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from ironkeep.core.event import CLOCK_BACK, CLOCK_SET, CLOCK_STEP, FACTOR_OF, MADE_BY, Entry, Value
+from ironkeep.core.event import (
+    CLOCK_BACK,
+    CLOCK_SET,
+    CLOCK_STEP,
+    FACTOR_OF,
+    HANDED_OUT,
+    MADE_BY,
+    Entry,
+    Value,
+)
 from ironkeep.core.evidence.activity import CHANGES
 from ironkeep.core.evidence.node import NodeId
 from ironkeep.core.evidence.records import TAG
@@ -38,10 +47,7 @@ ACCESS: Final = ("sys/", "auth/", "identity/", "incident/", "device/", "approval
 
 _CLOCK: Final = frozenset({CLOCK_STEP, CLOCK_SET, CLOCK_BACK})
 
-_OPEN: Final = "open"
-"""The rule of a request that needs no token."""
-
-_OF_STRANGERS: Final = frozenset({"", "login", _OPEN})
+_OF_STRANGERS: Final = frozenset({"", "login", "open"})
 
 _THINGS: Final = (
     ("accessor", "session"), ("secret_id_accessor", "secret-id"), ("lease_id", "lease"),
@@ -285,6 +291,7 @@ def _kinds(entry: Entry | Facts) -> Iterator[Term]:
     if changed and entry.path.startswith(ACCESS) and entry.rule != "login":
         yield kind(Kind.ACCESS_CHANGE)
     known = entry.entity or entry.accessor or entry.device
-    handed = entry.issued and entry.rule == _OPEN
+    # By a field that older entries do not have: their index leaves stand as they are.
+    handed = entry.issued and entry.audited.get(HANDED_OUT) is True
     if not known and (entry.released or handed or (changed and entry.rule not in _OF_STRANGERS)):
         yield kind(Kind.NOBODY)

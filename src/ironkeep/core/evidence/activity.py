@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from ironkeep.core.errors import InvalidRequest
-from ironkeep.core.event import FACTOR_OF, MADE_BY, PRESENTED, Entry
+from ironkeep.core.event import FACTOR_OF, HANDED_OUT, MADE_BY, PRESENTED, Entry
 from ironkeep.core.evidence.node import NodeId, NodeKind, node, secret_version
 from ironkeep.core.evidence.reach import FOREVER, Edge, EdgeKind
 from ironkeep.core.operation import Operation
@@ -17,8 +17,6 @@ CHANGES: Final = frozenset({Operation.CREATE, Operation.UPDATE, Operation.PATCH,
 
 _Asked = tuple[str, tuple[NodeId, ...]]
 _ENROL: Final = "device/enrol/"
-_OPEN: Final = "open"
-"""The rule of a request that needs no token, such as one that opens a wrapped answer."""
 
 
 class Act(msgspec.Struct, frozen=True, gc=False):
@@ -226,7 +224,8 @@ def actors_of(entry: Entry) -> tuple[NodeId, ...]:
 
 def is_handed_out(entry: Entry) -> bool:
     """Return whether a request without an actor gave out a token: anybody may have it."""
-    return bool(entry.issued) and entry.rule == _OPEN and not actors_of(entry)
+    handed = bool(entry.issued) and entry.audited.get(HANDED_OUT) is True
+    return handed and not actors_of(entry)
 
 
 def makers_of(entry: Entry) -> Iterator[Maker]:

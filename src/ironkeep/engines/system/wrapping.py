@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from ironkeep.core.errors import DeviceRefused, InvalidRequest, PermissionDenied
-from ironkeep.core.event import Released, Value
+from ironkeep.core.event import HANDED_OUT, Released, Value
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
 from ironkeep.kernel.house import House
@@ -86,6 +86,8 @@ def unwrap(call: Call, given: Token) -> Response:
     audited: dict[str, Value] = {"creation_path": wrapped.creation_path}
     if not wrapped.body:
         return Response(audited=audited)
+    if wrapped.wrapped_accessor:
+        audited[HANDED_OUT] = True
     secret = bool(wrapped.released) or bool(wrapped.wrapped_accessor)
     return Response(
         body=SecretJson(wrapped.body) if secret else msgspec.Raw(wrapped.body),
@@ -111,7 +113,7 @@ def rewrap(call: Call, given: Token) -> Response:
         call.request.remote,
     )
     # The new token opens the answer, so the entry names it: it may be kept and opened later.
-    return Response(wrap_info=info, issued=info["accessor"])
+    return Response(wrap_info=info, issued=info["accessor"], audited={HANDED_OUT: True})
 
 
 ROUTES: Final = (
