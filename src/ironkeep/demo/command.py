@@ -29,7 +29,7 @@ def _demo(context: Context) -> int:
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--scenario", metavar="S1", default="", help="play a known breach in memory: " + _SCENARIOS
+        "--scenario", metavar="S1", help="play a known breach in memory: " + _SCENARIOS
     )
 
 

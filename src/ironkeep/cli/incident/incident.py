@@ -350,7 +350,7 @@ INCIDENT: Final = Group(
         "residue": _on_case("Record what cannot be known or undone.", "cases/{case}/residue",
                             ("words",), render.pairs, _flags(item="words"), "CASE WORDS"),
         "verdict": Command("Print the verdict. Exit code: 0 PROVEN, 3 NOT PROVEN, 4 DISPROVEN, "
-                           "7 PROVEN WITH EXCEPTIONS, 8 PROVEN as of the past.",
+                           "7 with exceptions, 8 of the past.",
                            _verdict, "CASE", "", _flags("as_of")),
         "pack": Command("Write the signed evidence pack to a file.", _pack, "CASE", "", _packing),
         "did-read": Command("Write a signed statement of who read a secret since a time.",

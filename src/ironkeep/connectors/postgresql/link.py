@@ -157,6 +157,13 @@ class Link:
             raise Unreachable("PostgreSQL answered a query for one row with several rows or none")
         return rows[0][0]
 
+    def number(self, query: LiteralString, *values: str) -> int | None:
+        """Return the number of a read-only query with one row and one column, None for null."""
+        found = self.value(query, *values)
+        if found is not None and not isinstance(found, int):
+            raise Unreachable("PostgreSQL answered a query for a number with something else")
+        return found
+
     def table(
         self, query: LiteralString, *values: str, width: int
     ) -> tuple[list[str], list[tuple[Value, ...]]]:

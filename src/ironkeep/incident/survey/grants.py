@@ -6,6 +6,7 @@ the person, of the mounts and of the roles says so (identity/roles.py).
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 from ironkeep.core.ids import EntityId, MountAccessor
@@ -119,9 +120,9 @@ class Logins:
     def _yielded(self, accessor: str, name: str) -> Iterator[tuple[Span, tuple[str, ...]]]:
         """Yield what a role or user gave, with the time in which it did."""
         history, tx = self._house.history, self._call.tx
-        changes = list(history.since(tx, LOGIN, f"{accessor}/{name}", self._from_ns))
-        ends = [*(start for start, _ in changes[1:]), 0]
-        for (start, raw), end in zip(changes, ends, strict=True):
+        # A name without a history, such as that of an alias made in advance, yields nothing.
+        changes = [*history.since(tx, LOGIN, f"{accessor}/{name}", self._from_ns), (0, b"")]
+        for (start, raw), (end, _) in pairwise(changes):
             if raw:
                 params = LOGINS.decode(raw)
                 add_default = not params.token_no_default_policy

@@ -56,12 +56,12 @@ def settled(link: Link) -> Logins:
 
     Ending them takes a superuser; otherwise they are counted.
     """
-    longest = int(link.value(_LONGEST) or -1)
+    longest = link.number(_LONGEST) or -1
     found = Logins(
         -1,
         longest,
         pooled=link.pooled(),
-        followers=int(link.value(_FOLLOWERS) or 0),
+        followers=link.number(_FOLLOWERS) or 0,
         follows=bool(link.value(_FOLLOWS)),
     )
     try:
