@@ -846,7 +846,10 @@ TYPES: Final[dict[str, dict[str, Any]]] = {
     "sourced": _fields("seq chain source interval_seconds"),
     "opened": _fields("seq chain case title subjects from_ns basis"),
     "widened": _fields("seq chain case subjects from_ns basis"),
-    "surveyed": _fields("case principal from_ns until_ns policies unknown", unknown=[]),
+    "surveyed": _fields(
+        "case principal from_ns until_ns policies unknown",
+        unknown=["an earlier release asked of its own time only: contain again"],
+    ),
     "contained": _fields("case principal sessions gone leases"),
     "readmitted": _fields("case principal owner reason factors", factors=["unknown"]),
     "revoked": _fields(

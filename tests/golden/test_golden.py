@@ -55,6 +55,14 @@ class Left:
         case = server.api("GET", f"incident/cases/{self.found['case']}/exposure")["data"]
         assert sorted(row["label"] for row in case["did_read"]) == self.found["did_read"] != []
 
+    def require_judged(self, server: ServerProcess) -> None:
+        """Check that its case is judged, and no better than what stands in the journal allows."""
+        verdict = server.api("GET", f"incident/cases/{self.found['case']}/verdict")["data"]
+        assert verdict["outcome"] == "NOT PROVEN"
+        # Nothing was rotated, and nobody knows what was removed before this release.
+        checks = {item["check"] for item in verdict["open_items"]}
+        assert checks >= {"not revoked", "not known", "root not checked", "no residue"}
+
     def require_logins(self, server: ServerProcess) -> None:
         """Check that people and machines log in as before."""
         # The secret id that the release was given has ended: they live for ten minutes.
@@ -98,6 +106,7 @@ def test_what_a_release_left_opens_verifies_and_keeps_everything(archive: Path, 
     with ServerProcess.configured(home) as server:
         left.unsealed(server)
         left.require_whole(server)
+        left.require_judged(server)
         left.require_logins(server)
         server.api("POST", "secret/data/new", {"data": {"v": "of this release"}})
     assert left.schema() == len(MIGRATIONS)
@@ -128,4 +137,4 @@ def test_a_kill_before_the_first_commit_of_this_release_loses_nothing(
 
 def test_the_releases_are_there() -> None:
     found = {path.name.split(".")[0] for path in ARCHIVES}
-    assert found >= {"228ec9c", "00613dc", "e0bc862"}
+    assert found >= {"228ec9c", "00613dc", "e0bc862", "3ccb303"}

@@ -184,7 +184,7 @@ class RandomCase:
         )
 
     def _surveyed(self) -> ev.Record:
-        return ev.Surveyed(self._case(), self._principal(), 0, self._instant(), ("p",))
+        return ev.Surveyed(self._case(), self._principal(), 0, self._instant(), ("p",), ())
 
     def _delivered(self) -> ev.Record:
         plane = self.random.choice(SYSTEMS)

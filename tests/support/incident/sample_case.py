@@ -175,7 +175,7 @@ def _incident() -> Iterable[Line]:
     yield request(30, "read", "alice", released=read_of(1))
     yield Line(OPENED_AT, "opened", opened)
     yield Line(41, "contained", ev.Contained(CASE, ALICE, ("alice-accessor",), (), 3))
-    yield Line(42, "surveyed", ev.Surveyed(CASE, ALICE, at(BREACH_AT), at(41), ("orders",)))
+    yield Line(42, "surveyed", ev.Surveyed(CASE, ALICE, at(BREACH_AT), at(41), ("orders",), ()))
 
 
 def _response() -> Iterable[Line]:

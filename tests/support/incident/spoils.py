@@ -149,7 +149,7 @@ SPOILS: dict[str, tuple[Spoil, str]] = {
             add(
                 request(55, "re-made", "alice", entity="", released=read_of(1)),
                 Line(56, "cut", ev.Contained(CASE, SESSION, (), (), 0)),
-                Line(57, "more", ev.Surveyed(CASE, SESSION, at(20), at(56), ("orders",))),
+                Line(57, "more", ev.Surveyed(CASE, SESSION, at(20), at(56), ("orders",), ())),
             ),
         ),
         OLD,
@@ -280,7 +280,7 @@ SPOILS: dict[str, tuple[Spoil, str]] = {
     "ended session worked": (
         add(
             request(44, "again", "alice", entity=""),
-            Line(43, "more", ev.Surveyed(CASE, SESSION, at(20), at(100), ("orders",))),
+            Line(43, "more", ev.Surveyed(CASE, SESSION, at(20), at(100), ("orders",), ())),
         ),
         SESSION,
     ),

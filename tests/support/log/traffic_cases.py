@@ -72,7 +72,7 @@ class Cases:
         basis = f"policies of that time: {', '.join(suspect.policies)}"
         link = ev.Linked(*ev.UNPLACED, principal, EdgeKind.MAY_READ, targets, since, basis)
         self._note(now, self._chained(link), by)
-        done = ev.Surveyed(case, principal, since, now, tuple(suspect.policies))
+        done = ev.Surveyed(case, principal, since, now, tuple(suspect.policies), ())
         self._note(now, done, by)
 
     def _some_secrets(self, suspect: Actor) -> Iterator[Secret]:

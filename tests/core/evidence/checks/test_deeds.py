@@ -138,7 +138,7 @@ def test_a_person_who_was_made_and_is_back_with_a_new_password_is_clean() -> Non
     lines = (
         login(35, "bob", maker(30)),
         Line(43, "cut", ev.Contained(CASE, BOB, ("bob-second", "bob-accessor"), (), 0)),
-        Line(44, "more", ev.Surveyed(CASE, BOB, at(20), at(43), ("p",))),
+        Line(44, "more", ev.Surveyed(CASE, BOB, at(20), at(43), ("p",), ())),
         Line(
             93, "back",
             ev.Readmitted(CASE, BOB, "dora", "new password", (f"password:{mount}/bob",)),

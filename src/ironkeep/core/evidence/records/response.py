@@ -18,10 +18,11 @@ UNKNOWN_FACTOR: Final = "unknown"
 """Stands for the factors of a person that are not on record."""
 
 
-class Surveyed(Record, frozen=True, tag="surveyed", omit_defaults=True):
+class Surveyed(Record, frozen=True, tag="surveyed"):
     """All that the policies let a principal read during [from_ns, until_ns) has been linked.
 
-    `unknown` names what could not be worked out, and leaves the verdict open.
+    `unknown` names what could not be worked out, and leaves the verdict open. Earlier releases
+    asked of the present only, and wrote no such field.
     """
 
     case: str
@@ -29,7 +30,7 @@ class Surveyed(Record, frozen=True, tag="surveyed", omit_defaults=True):
     from_ns: Instant
     until_ns: Instant
     policies: tuple[str, ...]
-    unknown: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ("an earlier release asked of its own time only: contain again",)
 
 
 class Contained(Record, frozen=True, tag="contained"):
