@@ -50,11 +50,40 @@ def caught_up(primary: PostgresServer, standby: Standby) -> None:
         time.sleep(0.05)
 
 
+def settled(estate: Estate, primary: PostgresServer, standby: Standby) -> None:
+    """Wait until the rotation of the set-up has ended at both hosts."""
+    caught_up(primary, standby)
+    while estate.get("database/static-roles/app")["state"] != "idle":
+        estate.vault.clock.advance(seconds=61)
+        estate.must("database/rotate-role/app")
+        caught_up(primary, standby)
+
+
+def test_a_rotation_under_way_is_not_taken_for_that_of_the_stolen_version(
+    estate: Estate, primary: PostgresServer, standby: Standby
+) -> None:
+    settled(estate, primary, standby)
+    standby.pause()
+    try:
+        estate.must("database/rotate-role/app")
+        assert estate.get("database/static-roles/app")["state"] == "retiring"
+        stolen = estate.read_password(estate.login("engineer"))
+        case = estate.open_case("person:engineer", start="3s")
+        estate.on(case, "contain")
+    finally:
+        standby.resume()
+    caught_up(primary, standby)
+    estate.vault.clock.advance(seconds=61)
+    estate.on(case, "rotate")
+    with pytest.raises(psycopg.OperationalError):
+        primary.connect("app", stolen)
+
+
 def test_a_standby_that_lags_holds_up_no_application_and_is_waited_for(
     estate: Estate, primary: PostgresServer, standby: Standby
 ) -> None:
+    settled(estate, primary, standby)
     stolen = estate.read_password(estate.login("engineer"))
-    caught_up(primary, standby)
     standby.pause()
     case = estate.open_case("person:engineer", start="3s")
     estate.on(case, "contain")
@@ -91,8 +120,8 @@ def test_a_standby_that_lags_holds_up_no_application_and_is_waited_for(
 def test_a_standby_that_is_gone_is_open_by_its_name(
     estate: Estate, primary: PostgresServer, standby: Standby
 ) -> None:
+    settled(estate, primary, standby)
     estate.read_password(estate.login("engineer"))
-    caught_up(primary, standby)
     case = estate.open_case("person:engineer", start="3s")
     estate.on(case, "contain")
     estate.on(case, "rotate")

@@ -3,6 +3,7 @@
 import os
 import pwd
 import subprocess
+import time
 from typing import Any, Final
 
 from ironkeep.testing.postgres import SUPERUSER, UNPRIVILEGED, PostgresServer, default_binaries
@@ -19,6 +20,9 @@ class Standby(PostgresServer):
     def pause(self) -> None:
         """Stop replaying, so that changes of the primary are not seen."""
         self.execute("SELECT pg_wal_replay_pause()")
+        # The call only requests it: what is being replayed is replayed to its end.
+        while self.execute("SELECT pg_get_wal_replay_pause_state()")[0][0] != "paused":
+            time.sleep(0.05)
 
     def resume(self) -> None:
         """Replay what came meanwhile."""

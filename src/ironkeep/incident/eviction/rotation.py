@@ -43,6 +43,10 @@ begin shortly before the new credential was given out may belong to that credent
 old credential is refused by then."""
 
 
+MAX_TRIES: Final = 2
+"""Rotations of a credential in one request: the end of one that was under way, and one more."""
+
+
 @dataclass(frozen=True)
 class Rotate:
     """One exposed credential, or all managed ones.
@@ -167,13 +171,16 @@ def _rotation(workspace: Workspace, each: Exposed, turn: Turn) -> Steps[dict[str
     house, which = workspace.house, each.which
     label = workspace.label(which.version(max(each.versions)))
     current = house.credentials.store.current(turn.tx, which)
-    if current in each.versions or current is None:
+    tries = 0
+    while current in each.versions or current is None:
+        # The first may only have ended a rotation that was under way, from an older version.
+        tries += 1
         rotated: Rotated = yield from house.credentials.rotate(turn, which)
         turn = yield from settled()
-        if not rotated.done:
+        current = rotated.current
+        if not rotated.done or (tries == MAX_TRIES and current in each.versions):
             state = "lost" if rotated.lost else "waiting"
             return {"secret": label, "state": state, "detail": rotated.reason}
-        current = rotated.current
     system = house.credentials.system_of(turn.tx, which)
     receipt = f"version {current} is the one that works there, each earlier one is refused"
     for number in each.versions:
