@@ -50,6 +50,16 @@ def caught_up(primary: PostgresServer, standby: Standby) -> None:
         time.sleep(0.05)
 
 
+def let_in(standby: Standby, password: str) -> psycopg.Connection:
+    """Log in as `app`, for up to ten seconds: what is replayed counts for logins a little later."""
+    for _ in range(100):
+        try:
+            return standby.connect("app", password)
+        except psycopg.OperationalError:
+            time.sleep(0.1)
+    return standby.connect("app", password)
+
+
 def settled(estate: Estate, primary: PostgresServer, standby: Standby) -> None:
     """Wait until the rotation of the set-up has ended at both hosts."""
     caught_up(primary, standby)
@@ -87,7 +97,7 @@ def test_a_standby_that_lags_holds_up_no_application_and_is_waited_for(
     standby.pause()
     case = estate.open_case("person:engineer", start="3s")
     estate.on(case, "contain")
-    session = standby.connect("app", stolen)
+    session = let_in(standby, stolen)
     try:
         (rotated,) = tables(estate.on(case, "rotate"), "rotated")
         assert rotated["state"] == "waiting"
@@ -157,7 +167,7 @@ def test_a_standby_that_is_not_configured_is_noticed(
     estate = Estate(real=Real(PostgreSQL(SystemClock(), SystemEntropy()), config))
     stolen = estate.read_password(estate.login("engineer"))
     caught_up(primary, standby)
-    session = standby.connect("app", stolen)
+    session = let_in(standby, stolen)
     case = estate.open_case("person:engineer", start="3s")
     estate.evict(case)
     estate.state(case)
