@@ -42,6 +42,36 @@ def test_a_host_that_was_dropped_still_takes_the_old_password() -> None:
     assert [each["state"] for each in tables(estate.on(case, "probe"), "probes")] == ["dead"]
 
 
+def test_a_version_that_a_replica_still_takes_is_not_revoked() -> None:
+    """The new version is in force already, and the vault serves it."""
+    estate = Estate(hosts=f"db.example,{REPLICA}")
+    old = estate.read_password(estate.login("engineer"))
+    estate.system.stale[REPLICA] = {"app": old.encode()}
+    case = estate.open_case("person:engineer", start="3s")
+    estate.on(case, "contain")
+    for _ in range(2):
+        assert tables(estate.on(case, "rotate"), "rotated")[0]["state"] == "waiting"
+        assert estate.get("database/static-roles/app")["state"] == "retiring"
+        assert ("not revoked", APP) in opened(estate.verdict(case))
+        estate.vault.clock.advance(seconds=61)
+    estate.system.stale.clear()
+    assert tables(estate.on(case, "rotate"), "rotated")[0]["state"] == "revoked"
+
+
+def test_a_rotation_that_was_under_way_is_not_taken_for_that_of_the_stolen_version() -> None:
+    estate = Estate(hosts=f"db.example,{REPLICA}")
+    before = estate.read_password(estate.login("engineer"))
+    estate.system.stale[REPLICA] = {"app": before.encode()}
+    estate.must("database/rotate-role/app")
+    stolen = estate.read_password(estate.login("engineer"))
+    case = estate.open_case("person:engineer", start="3s")
+    estate.on(case, "contain")
+    estate.system.stale.clear()
+    estate.vault.clock.advance(seconds=61)
+    assert {each["state"] for each in tables(estate.on(case, "rotate"), "rotated")} == {"revoked"}
+    assert estate.system.accounts["app"].password != stolen.encode() != before.encode()
+
+
 def test_the_first_host_was_exchanged_for_another() -> None:
     """The system of before is asked at its own address, under its own name."""
     estate = Estate(hosts="old.example")

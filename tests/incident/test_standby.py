@@ -1,7 +1,8 @@
 """A standby beside a real PostgreSQL: it follows late, and is asked, cleared and swept as well."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import psycopg
 import pytest
@@ -31,23 +32,40 @@ def standby(primary: PostgresServer) -> Iterator[Standby]:
 
 @pytest.fixture
 def estate(primary: PostgresServer, standby: Standby) -> Estate:
+    return started(primary, standby, primary.port, standby.port)
+
+
+def started(primary: PostgresServer, standby: Standby, *ports: int) -> Estate:
+    """Return an estate whose database has the hosts at these ports."""
     primary.execute("ALTER ROLE app PASSWORD 'imported password'")
     caught_up(primary, standby)
+    return Estate(real=Real(PostgreSQL(SystemClock(), SystemEntropy()), config(primary, *ports)))
+
+
+def config(primary: PostgresServer, *ports: int) -> dict[str, Any]:
+    """Return the configuration of a connection to the hosts at these ports."""
     target = primary.target()
-    config = {
-        "host": f"127.0.0.1:{primary.port},127.0.0.1:{standby.port}",
+    return {
+        "host": ",".join(f"127.0.0.1:{port}" for port in ports),
         "sslmode": "disable",
         "username": target.admin_username,
         "password": target.admin_password.reveal().decode(),
     }
-    return Estate(real=Real(PostgreSQL(SystemClock(), SystemEntropy()), config))
+
+
+def until(holds: Callable[[], object], what: str) -> None:
+    """Wait for up to 30 seconds."""
+    ends = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < ends, what
+        time.sleep(0.05)
 
 
 def caught_up(primary: PostgresServer, standby: Standby) -> None:
     """Wait until the standby has replayed what the primary has written."""
     (at,) = primary.execute("SELECT pg_current_wal_lsn()::text")[0]
-    while not standby.execute(f"SELECT pg_last_wal_replay_lsn() >= '{at}'")[0][0]:
-        time.sleep(0.05)
+    replayed = f"SELECT pg_last_wal_replay_lsn() >= '{at}'"
+    until(lambda: standby.execute(replayed)[0][0], "the standby does not follow")
 
 
 def let_in(standby: Standby, password: str) -> psycopg.Connection:
@@ -62,11 +80,16 @@ def let_in(standby: Standby, password: str) -> psycopg.Connection:
 
 def settled(estate: Estate, primary: PostgresServer, standby: Standby) -> None:
     """Wait until the rotation of the set-up has ended at both hosts."""
-    caught_up(primary, standby)
-    while estate.get("database/static-roles/app")["state"] != "idle":
+
+    def is_over() -> bool:
+        caught_up(primary, standby)
+        if estate.get("database/static-roles/app")["state"] == "idle":
+            return True
         estate.vault.clock.advance(seconds=61)
         estate.must("database/rotate-role/app")
-        caught_up(primary, standby)
+        return False
+
+    until(is_over, "the rotation of the set-up does not end")
 
 
 def test_a_rotation_under_way_is_not_taken_for_that_of_the_stolen_version(
@@ -155,16 +178,7 @@ def test_a_standby_that_is_gone_is_open_by_its_name(
 def test_a_standby_that_is_not_configured_is_noticed(
     primary: PostgresServer, standby: Standby
 ) -> None:
-    primary.execute("ALTER ROLE app PASSWORD 'imported password'")
-    caught_up(primary, standby)
-    target = primary.target()
-    config = {
-        "host": f"127.0.0.1:{primary.port}",
-        "sslmode": "disable",
-        "username": target.admin_username,
-        "password": target.admin_password.reveal().decode(),
-    }
-    estate = Estate(real=Real(PostgreSQL(SystemClock(), SystemEntropy()), config))
+    estate = started(primary, standby, primary.port)
     stolen = estate.read_password(estate.login("engineer"))
     caught_up(primary, standby)
     session = let_in(standby, stolen)
@@ -176,8 +190,7 @@ def test_a_standby_that_is_not_configured_is_noticed(
     system = f"system postgresql/127.0.0.1:{primary.port}"
     assert opened(estate.verdict(case)) == {("replicas not listed", system)}
     # Configured as a host, it is asked and cleared like the first one.
-    hosts = f"127.0.0.1:{primary.port},127.0.0.1:{standby.port}"
-    estate.must("database/config/orders", {**config, "host": hosts})
+    estate.must("database/config/orders", config(primary, primary.port, standby.port))
     for step in ("kill", "probe", "sweep"):
         estate.on(case, step)
     assert ("replicas not listed", system) not in opened(estate.verdict(case))

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from ironkeep.testing.postgres import SUPERUSER, UNPRIVILEGED, PostgresServer, default_binaries
 
+_TRIES: Final = 600
+
 
 class Standby(PostgresServer):
     """Follows `primary`, whose superuser and password it has; replay can be paused."""
@@ -21,8 +23,11 @@ class Standby(PostgresServer):
         """Stop replaying, so that changes of the primary are not seen."""
         self.execute("SELECT pg_wal_replay_pause()")
         # The call only requests it: what is being replayed is replayed to its end.
-        while self.execute("SELECT pg_get_wal_replay_pause_state()")[0][0] != "paused":
+        for _ in range(_TRIES):
+            if self.execute("SELECT pg_get_wal_replay_pause_state()")[0][0] == "paused":
+                return
             time.sleep(0.05)
+        raise AssertionError("the standby does not pause")
 
     def resume(self) -> None:
         """Replay what came meanwhile."""

@@ -18,6 +18,7 @@ from ironkeep.core.ids import MountUuid
 from ironkeep.core.operation import Operation
 from ironkeep.credentials.managed import Rotated
 from ironkeep.credentials.outcomes import Probed
+from ironkeep.credentials.rotation_record import Record, RotationState, Stage
 from ironkeep.credentials.store import CredentialId
 from ironkeep.incident.case.workspace import Workspace, answered, on_desk, words
 from ironkeep.incident.eviction.containment import require_contained
@@ -41,10 +42,6 @@ _SLACK_NS: Final = 1_000_000_000
 """Tolerance for the start of a session, because the query for its age takes time: one that seems to
 begin shortly before the new credential was given out may belong to that credential's consumer. The
 old credential is refused by then."""
-
-
-MAX_TRIES: Final = 2
-"""Rotations of a credential in one request: the end of one that was under way, and one more."""
 
 
 @dataclass(frozen=True)
@@ -170,17 +167,16 @@ def _rotations(
 def _rotation(workspace: Workspace, each: Exposed, turn: Turn) -> Steps[dict[str, Any]]:
     house, which = workspace.house, each.which
     label = workspace.label(which.version(max(each.versions)))
-    current = house.credentials.store.current(turn.tx, which)
-    tries = 0
-    while current in each.versions or current is None:
-        # The first may only have ended a rotation that was under way, from an older version.
-        tries += 1
+    state = house.credentials.store.record(turn.tx, which)
+    while not _has_replaced(state, each.versions):
+        # The first round may only end a rotation of before, to a version that is exposed, too.
         rotated: Rotated = yield from house.credentials.rotate(turn, which)
         turn = yield from settled()
-        current = rotated.current
-        if not rotated.done or (tries == MAX_TRIES and current in each.versions):
-            state = "lost" if rotated.lost else "waiting"
-            return {"secret": label, "state": state, "detail": rotated.reason}
+        if not rotated.done:
+            told = "lost" if rotated.lost else "waiting"
+            return {"secret": label, "state": told, "detail": rotated.reason}
+        state = house.credentials.store.record(turn.tx, which)
+    current = state.at(Stage.CURRENT)[0]
     system = house.credentials.system_of(turn.tx, which)
     receipt = f"version {current} is the one that works there, each earlier one is refused"
     for number in each.versions:
@@ -196,6 +192,13 @@ def _rotation(workspace: Workspace, each: Exposed, turn: Turn) -> Steps[dict[str
         )
         house.scope.note(record, turn.now_ns, workspace.by)
     return {"secret": label, "state": "revoked", "detail": receipt}
+
+
+def _has_replaced(record: Record, versions: tuple[int, ...]) -> bool:
+    """Return whether another version is in force, and every older one was seen to be refused."""
+    current = record.at(Stage.CURRENT)
+    is_over = record.state is RotationState.IDLE and not record.unproven()
+    return is_over and bool(current) and current[0] not in versions
 
 
 def revoked(workspace: Workspace, secret: str) -> list[Exposed]:
