@@ -51,6 +51,44 @@ def test_a_survey_that_misses_a_sealed_segment_stays_open_until_it_is_known(
     assert "prod/db version 1" in {row["label"] for row in tables(found, "could_reach")}
 
 
+@pytest.mark.parametrize("deleted", [False, True])
+def test_what_went_with_its_segment_unread_is_open_by_name(estate: Estate, deleted: bool) -> None:
+    """One secret of it may have been removed, and recorded, before: that says nothing of others."""
+    segmented(estate)
+    rule = 'path "prod/*" { capabilities = ["read"] }'
+    estate.must("sys/policies/acl/engineer", {"policy": rule})
+    estate.login("engineer")
+    estate.must("prod/data/other", {"data": {"password": "another"}})
+    if deleted:
+        assert estate.request(Operation.DELETE, "prod/metadata/other").error is None
+    estate.must("segment/segments/prod/seal")
+    estate.must("segment/segments/prod/destroy", {"confirm": "prod"})
+    case = estate.open_case("person:engineer", start="30s")
+    told = table(estate.on(case, "contain"), "contained", 0)
+    assert told["not_known_of"] == ["prod/ was removed with its segment, unread"]
+    assert "not known" in {check for check, _ in opened(estate.verdict(case))}
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_a_mount_that_was_removed_before_its_segment_is_known_whole(
+    estate: Estate, deleted: bool
+) -> None:
+    segmented(estate)
+    if deleted:
+        assert estate.request(Operation.DELETE, "prod/metadata/db").error is None
+    rule = 'path "prod/*" { capabilities = ["read"] }'
+    estate.must("sys/policies/acl/engineer", {"policy": rule})
+    estate.login("engineer")
+    assert estate.request(Operation.DELETE, "sys/mounts/prod").error is None
+    estate.must("segment/segments/prod/seal")
+    estate.must("segment/segments/prod/destroy", {"confirm": "prod"})
+    case = estate.open_case("person:engineer", start="30s")
+    assert table(estate.on(case, "contain"), "contained", 0)["not_known_of"] == []
+    found = estate.get(f"incident/cases/{case}/exposure", estate.responder)
+    listed = {row["label"] for row in tables(found, "could_reach")}
+    assert any("db version 1" in str(label) for label in listed) is not deleted
+
+
 def test_a_leaked_text_is_not_said_to_hold_nothing_while_a_segment_is_sealed(
     estate: Estate,
 ) -> None:

@@ -227,4 +227,7 @@ class Removal:
                 credentials.unlist(tx, CredentialId(MountUuid(place), path))
             elif isinstance(plugin, Keeper):
                 plugin.unlist(mount, store, path)
-        return len(names) == TOGETHER
+        is_more = len(names) == TOGETHER
+        if not is_more:
+            self._removed.finish(tx, mount.uuid)
+        return is_more

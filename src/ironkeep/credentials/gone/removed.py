@@ -48,10 +48,14 @@ class Batch(msgspec.Struct, frozen=True):
 
 
 class Head(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The number of the last row, from 1; removals up to `forgotten_ns` may be missing."""
+    """The number of the last row, from 1; removals up to `forgotten_ns` may be missing.
+
+    `whole` means that the mount is removed, and all that was in it then is on record.
+    """
 
     seq: int = 0
     forgotten_ns: int = 0
+    whole: bool = False
 
 
 _BATCH: Final = Codec(Batch)
@@ -83,7 +87,18 @@ class Removed:
         if oldest is not None:
             forgotten_ns = max(forgotten_ns, _BATCH.decode(oldest).removed_ns)
         store.put(_row(mount, seq), _BATCH.encode(Batch(now_ns, tuple(gone))))
-        store.put(f"{mount}/head", _HEAD.encode(Head(seq, forgotten_ns)))
+        store.put(f"{mount}/head", _HEAD.encode(Head(seq, forgotten_ns, head.whole)))
+
+    def finish(self, tx: Tx, mount: str) -> None:
+        """Record that all is on record that a removed mount had."""
+        head = self._head(tx, mount)
+        if not head.whole:
+            finished = msgspec.structs.replace(head, whole=True)
+            self._stores(tx, PLACE).put(f"{mount}/head", _HEAD.encode(finished))
+
+    def is_whole(self, tx: Tx, mount: str) -> bool:
+        """Return whether a mount is removed, and all is on record that it had then."""
+        return self._head(tx, mount).whole
 
     def after(self, tx: Tx, mount: str, time_ns: int) -> Iterator[Batch]:
         """Yield what was removed from a mount after an instant, the newest first.

@@ -134,9 +134,7 @@ class Catalogue:
 
     def _removed(self, uuid: MountUuid, stood: list[Stood]) -> Generator[Listed | None, None, None]:
         house, tx, mount = self._house, self._call.tx, stood[-1].mount
-        found = False
         for batch in house.removed.after(tx, uuid, self._from_ns):
-            found = True
             for gone in batch.gone:
                 yield Listed(uuid, tuple(stood), gone.path, gone.read, gone)
             yield None
@@ -146,7 +144,8 @@ class Catalogue:
                 f"the secrets that were removed from {mount.path} before {iso(forgotten_ns)}: "
                 "more were removed than are kept on record"
             )
-        if stood[-1].until_ns and not found and self._is_unread(mount):
+        whole = not stood[-1].until_ns or house.removed.is_whole(tx, uuid)
+        if not whole and self._is_unread(mount):
             self.unknown.append(f"{mount.path} was removed with its segment, unread")
 
     def _is_unread(self, mount: Mount) -> bool:
