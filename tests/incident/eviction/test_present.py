@@ -165,3 +165,13 @@ def test_a_version_that_was_compared_before_it_was_destroyed_is_replaced(estate:
     assert found(estate, case) == [("replaced", "version 2 is current")]
     put(estate, "mail-secret-91b2")
     assert [state for state, _ in found(estate, case)] == ["current"]
+
+
+def test_a_secret_in_a_field_of_free_text_is_current_while_it_stands_there(estate: Estate) -> None:
+    fields = {"password": "first", "note": "the key is 5c1f"}
+    estate.must("secret/data/app/mail", {"data": fields})
+    case = reported_as(estate, 2)
+    estate.must("secret/data/app/mail", {"data": {**fields, "password": "another one"}})
+    assert found(estate, case)[-1] == ("current", "version 3 has the value of version 2")
+    estate.must("secret/data/app/mail", {"data": {"password": "another one", "note": "reset"}})
+    assert found(estate, case)[-1] == ("replaced", "version 4 is current")

@@ -30,11 +30,13 @@ _UNREADABLE: Final = (
     "its value cannot be told: undelete it and probe again, or exempt it"
 )
 _PLAIN: Final = frozenset({
-    "account", "database", "dbname", "description", "email", "endpoint", "engine", "host",
-    "hostname", "login", "name", "note", "notes", "owner", "port", "region", "role", "scheme",
-    "type", "url", "user", "username",
+    "database", "dbname", "email", "endpoint", "engine", "host", "hostname", "port", "region",
+    "role", "scheme", "type", "url", "user", "username",
 })  # fmt: skip
-"""Names of fields that say where a secret is used and by whom. A replaced secret may keep them."""
+"""Names of fields that say where a secret is used and by whom. A replaced secret may keep them.
+
+Fields of free text, such as `note`, are not among them: people keep secrets there.
+"""
 
 _USERINFO: Final = b"@"
 _URL: Final = b"://"
