@@ -19,6 +19,7 @@ from ironkeep.core.credential.connector import Connector
 from ironkeep.core.errors import IronkeepError
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
+from ironkeep.core.units import SECOND_NS
 from ironkeep.journal.entries import Leaves
 from ironkeep.journal.index.index import Index
 from ironkeep.journal.journal import Journal
@@ -40,6 +41,7 @@ from ironkeep.testing.memory import FakeClock, MemoryStorage, SeededEntropy
 from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles
 from ironkeep.testing.parts import number, table, text, texts
 from ironkeep.testing.plugins import PLUGINS
+from ironkeep.tlog.cosignature import Cosigner
 from ironkeep.worker import JOBS
 
 ORIGIN: Final = "vault.example/audit/node-1/1"
@@ -263,6 +265,14 @@ class Vault:
             self.house.ledger.recover()
             raise
         self.house.ledger.settle(batch)
+
+    def witness(self, cosigner: Cosigner) -> None:
+        """Sign what is durable, and have a witness cosign it."""
+        self.journal.checkpoint()
+        head = self.journal.log.published
+        assert head is not None
+        line = cosigner.cosign(head.checkpoint, self.clock.now_ns() // SECOND_NS)
+        self.journal.add_cosignatures(head.checkpoint, [line])
 
     def tick(self, seconds: float = 1) -> None:
         """Advance the clock and do the timed work that is due."""

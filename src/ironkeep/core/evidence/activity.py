@@ -18,6 +18,11 @@ CHANGES: Final = frozenset({Operation.CREATE, Operation.UPDATE, Operation.PATCH,
 _Asked = tuple[str, tuple[NodeId, ...]]
 _ENROL: Final = "device/enrol/"
 
+MAKERS: Final = {
+    "session": NodeKind.SESSION, "person": NodeKind.PERSON, "device": NodeKind.DEVICE,
+}  # fmt: skip
+"""The origins (identity/people.py) that are principals, by the kind in their names."""
+
 
 class Act(msgspec.Struct, frozen=True, gc=False):
     """One granted request with its actors: person, session and device, as far as known."""
@@ -237,14 +242,9 @@ def makers_of(entry: Entry) -> Iterator[Maker]:
     for text in given if isinstance(given, list) else ():
         name, acted, written = text.rsplit("@", 2) if text.count("@") > 1 else (text, "", "")
         kind, _, rest = name.partition("/")
-        if not (acted.isdecimal() and written.isdecimal() and (not name or kind in _MAKERS)):
+        if not (acted.isdecimal() and written.isdecimal() and (not name or kind in MAKERS)):
             raise InvalidRequest(f"not a maker: {text[:80]!r}")
-        yield Maker(node(_MAKERS[kind], rest) if name else None, int(acted), int(written))
-
-
-_MAKERS: Final = {
-    "session": NodeKind.SESSION, "person": NodeKind.PERSON, "device": NodeKind.DEVICE,
-}  # fmt: skip
+        yield Maker(node(MAKERS[kind], rest) if name else None, int(acted), int(written))
 
 
 def _holdings(act: Act) -> Iterable[tuple[NodeId, NodeId]]:

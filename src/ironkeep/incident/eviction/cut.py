@@ -24,6 +24,7 @@ import msgspec
 
 from ironkeep.access.segments.rebuild import mounts_of
 from ironkeep.core.errors import Conflict
+from ironkeep.core.evidence.activity import MAKERS
 from ironkeep.core.evidence.node import NodeId, NodeKind, kind_of, name_of, node
 from ironkeep.core.ids import DeviceId, EntityId, TokenHash
 from ironkeep.identity.people import acts_of, creator_of
@@ -57,12 +58,6 @@ _REASON: Final = "contained in case {case}"
 ENDED_IN_A_TURN: Final = 16
 """Tokens ended in one turn: three rows each."""
 _OWN: Final = "this would end your own session: use one outside the case"
-
-
-_MAKERS: Final = {
-    "session": NodeKind.SESSION, "person": NodeKind.PERSON, "device": NodeKind.DEVICE,
-}  # fmt: skip
-"""The kinds of origins (identity/people.py) that can be subjects of a case."""
 
 
 @dataclass(slots=True)
@@ -294,7 +289,7 @@ def is_subject(call: Call, subjects: Iterable[NodeId]) -> bool:
     # What let the caller in may have been set up by one of them, at any remove.
     for name, _ in call.actor().origins:
         kind, _, rest = name.partition("/")
-        own |= {node(_MAKERS[kind], rest)} if kind in _MAKERS else set()
+        own |= {node(MAKERS[kind], rest)} if kind in MAKERS else set()
     return not own.isdisjoint(subjects)
 
 
