@@ -283,6 +283,7 @@ class Server:
         )
         stop.set()
         self.house.readings.heads.close()
+        self.house.readings.witnessed.close()
         self.house.readings.close(self.clock.now_ns())
         # First the answers: the servers end when all requests in progress are answered, which needs
         # the committer. Then the batches that no request waits for, and then the last signature.

@@ -149,6 +149,7 @@ class Timer:
         else:
             committer.cosigned(size)
             self._house.clock.witnessed(self._witnesses.time_ns)
+        self._house.readings.witnessed.signed()
 
     async def finish(self) -> None:
         """Sign the last entries and send the checkpoint, after the last batch is durable."""

@@ -119,6 +119,33 @@ def test_the_pack_is_written_for_its_owner_and_verified_offline(
     assert server.cli("verify", str(pack), f"-trust={keys}", env=nowhere).code == 6
 
 
+def save(envelope: object, path: Path) -> None:
+    """Write a signed envelope in its canonical encoding."""
+    path.write_text(json.dumps(envelope, separators=(",", ":")))
+
+
+def test_what_was_recorded_just_before_is_in_the_pack(
+    server: ServerProcess, case: str, tmp_path: Path
+) -> None:
+    pack = tmp_path / "case.pack"
+    for number in range(3):
+        # At once, from one process: the next checkpoint is up to a second away.
+        said = f"what was seen stays seen, part {number}"
+        server.api("PUT", f"incident/cases/{case}/residue", {"words": said})
+        save(server.api("GET", f"incident/cases/{case}/pack"), pack)
+        assert said in server.cli("verify", str(pack)).out
+
+
+def test_a_read_just_before_is_in_the_statement(server: ServerProcess, tmp_path: Path) -> None:
+    stated, about = tmp_path / "reads", "incident/did-read?secret=secret/seen&start=1h"
+    server.api("PUT", "secret/data/seen", {"data": {"key": "canary-that-is-seen"}})
+    for number in range(1, 4):
+        server.api("GET", "secret/data/seen")
+        save(server.api("GET", about), stated)
+        checked = server.cli("verify", str(stated))
+        assert checked.out.count("token-root") == number, checked.out
+
+
 def test_a_case_that_contains_at_once(server: ServerProcess) -> None:
     server.api("PUT", "auth/userpass/users/kim", {"password": PASSWORD, "token_policies": "app"})
     server.api("PUT", "auth/userpass/login/kim", {"password": PASSWORD})

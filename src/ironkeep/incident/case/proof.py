@@ -9,8 +9,8 @@ from ironkeep.core.errors import IntegrityError
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
 from ironkeep.incident.case.cases import At
-from ironkeep.incident.case.workspace import Workspace, instant
-from ironkeep.incident.evidence.archive import policy_of
+from ironkeep.incident.case.workspace import Workspace, instant, load
+from ironkeep.incident.evidence.archive import covered, policy_of
 from ironkeep.incident.evidence.packer import signed
 from ironkeep.incident.verifier.trust import TrustedKeys
 from ironkeep.kernel.house import House
@@ -29,16 +29,21 @@ _SEED: Final = 32
 def pack(call: Call, given: At) -> Suspend:
     """Return the signed pack; its verdict is computed where the journal is read."""
     as_of = instant(given.as_of, call.now_ns) if given.as_of else call.now_ns
-    archive, key = Workspace(call, given.id).archive, pack_key(call)
+    load(call.store, given.id)  # an unknown case is refused without a wait
 
-    def gathered(_later: Call, answer: Any) -> Suspend:
+    def gathered(key: SigningKey, answer: Any) -> Suspend:
         if isinstance(answer, Exception):
             raise answer
         kind, payload = answer
         return Suspend(lambda: signed(kind, payload, key), _answer)
 
-    # A pack key generated in this request must be durable before it signs anything.
-    return Suspend(archive.ask_pack(given.id, as_of), gathered, durable=True)
+    def ask(later: Call) -> Suspend:
+        archive, key = Workspace(later, given.id).archive, pack_key(later)
+        # A pack key generated in this request must be durable before it signs anything.
+        question = archive.ask_pack(given.id, as_of)
+        return Suspend(question, lambda _call, answer: gathered(key, answer), durable=True)
+
+    return covered(call, ask)
 
 
 def _answer(_call: Call, made: bytes | Exception) -> Response:

@@ -13,7 +13,7 @@ from ironkeep.credentials.listing import Spot
 from ironkeep.incident.case.naming import Names
 from ironkeep.incident.case.proof import CONTENT_TYPE, pack_key
 from ironkeep.incident.case.workspace import instant
-from ironkeep.incident.evidence.archive import Archive
+from ironkeep.incident.evidence.archive import Archive, covered
 from ironkeep.incident.verifier.reads import verify_reads
 from ironkeep.incident.verifier.statement import VERSION, Reads, state_reads
 from ironkeep.journal.epochs import FIRST_EPOCH, split_origin
@@ -52,7 +52,6 @@ def did_read(call: Call, given: DidRead) -> Suspend:
     names = Names(call)
     secret = names.secret(given.secret, family=True)
     from_ns, until_ns = instant(given.start, call.now_ns), call.now_ns
-    archive, key = Archive(call, (from_ns,)), pack_key(call)
     mount, spot = names.spot(secret)
     may_be_lost = split_origin(call.use(House).journal.origin)[1] > FIRST_EPOCH
     if given.removed and not may_be_lost:
@@ -60,22 +59,30 @@ def did_read(call: Call, given: DidRead) -> Suspend:
     is_named = given.removed or (spot.stored and _has_version(names, mount, secret))
     writes = None if is_named else [mount.path + each for each in spot.writes]
 
-    def sign(log: ShownLog) -> bytes:
+    def sign(log: ShownLog, key: SigningKey) -> bytes:
         reads = Reads(VERSION, secret, given.secret.strip(), from_ns, until_ns, (log,))
         made = _signed(reads, key)
         verify_reads(made, None)
         return made
 
-    def gathered(later: Call, answer: Any) -> Suspend:
+    def gathered(later: Call, archive: Archive, key: SigningKey, answer: Any) -> Suspend:
         if isinstance(answer, NotFound):
             advice = _advice(later, mount, spot, secret, may_be_lost=may_be_lost)
             raise NotFound(f"{answer}: {advice}")
         if isinstance(answer, Exception):
             raise answer
-        return Suspend(lambda: sign(archive.excerpt(answer)), _answer)
+        return Suspend(lambda: sign(archive.excerpt(answer), key), _answer)
 
-    # A key generated in this request must be durable before it signs anything.
-    return Suspend(archive.ask_reads(secret, from_ns, writes), gathered, durable=True)
+    def ask(later: Call) -> Suspend:
+        archive, key = Archive(later, (from_ns,)), pack_key(later)
+        # A key generated in this request must be durable before it signs anything.
+        return Suspend(
+            archive.ask_reads(secret, from_ns, writes),
+            lambda last, answer: gathered(last, archive, key, answer),
+            durable=True,
+        )
+
+    return covered(call, ask)
 
 
 def _has_version(names: Names, mount: Mount, secret: NodeId) -> bool:

@@ -4,7 +4,7 @@ The questions are those of `gathering`, answered off the loop. An archive is mad
 request and holds the state of the log's heads as of then.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from hashlib import sha256
 from typing import Any, Final
@@ -21,9 +21,32 @@ from ironkeep.incident.evidence.gathering import About
 from ironkeep.incident.verifier.disclosed import ShownHead
 from ironkeep.journal.log import SignedHead
 from ironkeep.kernel.house import House
-from ironkeep.plugin.call import Call
+from ironkeep.plugin.call import Call, Suspend
+from ironkeep.plugin.effects.heads import NextHead
 from ironkeep.plugin.effects.questions import Question, question_of
 from ironkeep.tlog.policy import Policy
+
+COVER_SECONDS: Final = 3
+"""Seconds that a pack waits for its head: one to be signed, the others for slow witnesses."""
+
+
+def covered(call: Call, then: Callable[[Call], Suspend]) -> Suspend:
+    """Continue once a head that our policy accepts covers what is durable now.
+
+    A head is signed once a second: without the wait, what somebody recorded and then asks a proof
+    of would be missing in it. If no such head comes in COVER_SECONDS, the newest one has to do.
+    """
+    house = call.use(House)
+    wanted = house.journal.log.size
+
+    def look(later: Call, seconds: int) -> Suspend:
+        head = Archive(later, ()).head
+        if not seconds or (head is not None and head.checkpoint.size >= wanted):
+            return then(later)
+        work = NextHead(house.readings.witnessed, 1)
+        return Suspend(work, lambda again, _woken: look(again, seconds - 1))
+
+    return look(call, COVER_SECONDS)
 
 
 def policy_of(house: House) -> Policy:
@@ -80,7 +103,7 @@ class Archive:
         entries: list[tuple[int, Entry]] = [
             (index, event.decode(body)) for index, body in answer["entries"]
         ]
-        shown = self._satisfied(self._head)
+        shown = self._satisfied(self.head)
         facts = LogFacts(
             origin=self._log.origin,
             size=answer["size"],
@@ -128,7 +151,7 @@ class Archive:
     @property
     def _texts(self) -> tuple[str, str]:
         """The policy and the head that satisfies it, as texts."""
-        head = self._head
+        head = self.head
         assert head is not None
         return self._policy.text.decode(), head.note.serialise().decode()
 
@@ -152,7 +175,7 @@ class Archive:
 
     @property
     def _signed_size(self) -> int:
-        head = self._head
+        head = self.head
         if head is None or not head.checkpoint.size:
             raise NotFound("no signed checkpoint covers the journal yet: try again in some seconds")
         return head.checkpoint.size
@@ -160,12 +183,12 @@ class Archive:
     @cached_property
     def witnessed(self) -> int:
         """The size of the newest head that a quorum has cosigned; 0 if there is none."""
-        head = self._head
+        head = self.head
         shown = self._satisfied(head)
         return head.checkpoint.size if head is not None and shown and shown.cosigners else 0
 
     @cached_property
-    def _head(self) -> SignedHead | None:
+    def head(self) -> SignedHead | None:
         """The newest head that a quorum has cosigned; if there is none, the newest signed one."""
         good = (head for head in self._log.recent if self._satisfied(head))
         return next(good, self._log.published)

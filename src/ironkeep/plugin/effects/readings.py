@@ -52,10 +52,15 @@ class Reading:
 
 
 class Readings:
-    """The open readings of this server; `heads` resumes followers that wait for an entry."""
+    """The open readings of this server.
+
+    `heads` resumes followers, who wait for an entry; `witnessed` those who wait for a head that
+    witnesses have seen, or could have.
+    """
 
     def __init__(self, append: Callable[[Entry], object], entropy: Entropy) -> None:
         self.heads: Final = Heads()
+        self.witnessed: Final = Heads()
         self._append: Final = append
         self._entropy: Final = entropy
         self._open: Final[dict[str, Reading]] = {}
