@@ -44,7 +44,7 @@ class Kept:
 
     Both paths are relative to the mount. `fields` returns every text inside one version with the
     name of its field, and an empty tuple for a deleted version. `past` are the versions that are
-    gone.
+    gone. Each version of a generated secret is a new random value.
     """
 
     path: str
@@ -53,6 +53,7 @@ class Kept:
     current: int
     fields: Callable[[int], tuple[tuple[str, Secret], ...]]
     past: tuple[Span, ...] = ()
+    is_generated: bool = False
 
     def values(self, number: int) -> tuple[Secret, ...]:
         """Return every text inside one version, and an empty tuple for a deleted version."""
@@ -173,7 +174,7 @@ def _managed(which: CredentialId, credentials: CredentialStore, tx: Tx) -> Kept 
     def fields(number: int) -> tuple[tuple[str, Secret], ...]:
         return (("password", credentials.secret(tx, which, number)),)
 
-    return Kept(which.path, which.path, versions, current, fields, past)
+    return Kept(which.path, which.path, versions, current, fields, past, is_generated=True)
 
 
 def gone_of(kept: Kept, now_ns: int) -> Gone:

@@ -74,7 +74,7 @@ class Estate:
         self._people()
         where = {"host": hosts} if real is None else dict(real.config)
         self._secrets(where if pooled is None else {"poolers": pooled, **where})
-        self.responder: Final = self.login("responder")
+        self.responder = self.login("responder")
         self.auditor: Final = self.login("auditor")
 
     @classmethod

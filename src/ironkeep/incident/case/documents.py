@@ -176,7 +176,8 @@ def _prints(call: Call, seen: Seen) -> Iterator[None]:
             continue
         for kept in names.kept(mount):
             secret = Kept(mount.uuid, kept.path, mount.path + kept.read)
-            prints = seen.shown if _may_report(call, secret) else seen.hidden
+            may_tell = names.may_tell(mount.uuid, kept.path, secret.read)
+            prints = seen.shown if may_tell else seen.hidden
             for served in kept.versions:
                 version = secret_version(mount.uuid, kept.path, served.number)
                 seen.kept[version] = secret
@@ -186,15 +187,8 @@ def _prints(call: Call, seen: Seen) -> Iterator[None]:
 
 
 def _may_report(call: Call, secret: Kept) -> bool:
-    """Return whether the caller may read a secret by policy alone.
-
-    A match confirms a value just as a read does. So a match with a secret whose read needs a touch
-    or an approval is not reported.
-    """
-    secret_class = call.use(House).features.classes.of(call.tx, secret.mount, secret.path)
-    if secret_class is not SecretClass.OPEN:
-        return False
-    return bool(call.actor().acl.decide(secret.read, Operation.READ).allowed)
+    """Return whether a match may be reported to the caller."""
+    return Names(call).may_tell(secret.mount, secret.path, secret.read)
 
 
 def _charged(call: Call, secret: Kept) -> bool:

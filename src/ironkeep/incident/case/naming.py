@@ -20,7 +20,9 @@ from ironkeep.core.evidence.node import (
     secret_family,
     secret_version,
 )
-from ironkeep.core.ids import DeviceId, EntityId
+from ironkeep.core.ids import DeviceId, EntityId, MountUuid
+from ironkeep.core.operation import Operation
+from ironkeep.core.policy.secret_class import SecretClass
 from ironkeep.credentials.listing import Kept, Spot, kept_at, kept_of, spot_of
 from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call
@@ -70,6 +72,17 @@ class Names:
         house, tx = self._house, self._call.tx
         plugin, store = house.plugins.get(mount.type), house.mount_store(tx, mount)
         return kept_at(plugin, mount, store, house.credentials.store, tx, path)
+
+    def may_tell(self, mount: MountUuid, path: str, read: str) -> bool:
+        """Return whether the caller may read a secret by policy alone; `read` is its API path.
+
+        That a text occurs in a secret confirms a value just as a read does. So a match with a
+        secret whose read needs a touch or an approval is not reported either.
+        """
+        secret_class = self._house.features.classes.of(self._call.tx, mount, path)
+        if secret_class is not SecretClass.OPEN:
+            return False
+        return bool(self._call.actor().acl.decide(read, Operation.READ).allowed)
 
     def spot(self, secret: NodeId) -> tuple[Mount, Spot]:
         """Return the mount of a secret's node, and what is at its path there."""

@@ -1,21 +1,21 @@
 """Compare exposed versions of secrets with what the vault gives out under their names today.
 
 Whoever replaces a secret by hand says so, and the vault can look: it has the versions. A version
-that is still current, or whose value the current one has again, is not replaced. The comparison is
-a record of its own (`records.Compared`), without any value.
+that is still current, or whose value the current one has again, is not replaced. Neither is one
+whose value another secret has: who knows it can use it there (elsewhere.py). The comparison is a
+record of its own (`records.Compared`), without any value.
 """
 
-import hmac
 from collections.abc import Iterable
 from typing import Any, Final
 
-from ironkeep.core.errors import NotFound
 from ironkeep.core.evidence import records as ev
 from ironkeep.core.evidence.node import NodeId, NodeKind, kind_of, place_of
-from ironkeep.core.secret import Secret
-from ironkeep.credentials.listing import STATIC, Kept
+from ironkeep.credentials.listing import Kept
 from ironkeep.incident.case.workspace import Workspace
-from ironkeep.plugin.effects.effects import Steps, Turn, pause
+from ironkeep.incident.eviction.elsewhere import elsewhere
+from ironkeep.incident.eviction.texts import fields_of, is_among
+from ironkeep.plugin.effects.effects import Steps, pause
 
 IN_A_TURN: Final = 8
 """Secrets compared in one turn: some milliseconds."""
@@ -29,29 +29,20 @@ _UNREADABLE: Final = (
     "version {number} is not kept as it was read, or has no text, so whether version {current} has "
     "its value cannot be told: undelete it and probe again, or exempt it"
 )
-_PLAIN: Final = frozenset({
-    "database", "dbname", "email", "endpoint", "engine", "host", "hostname", "port", "region",
-    "role", "scheme", "type", "url", "user", "username",
-})  # fmt: skip
-"""Names of fields that say where a secret is used and by whom. A replaced secret may keep them.
-
-Fields of free text, such as `note`, are not among them: people keep secrets there.
-"""
-
-_USERINFO: Final = b"@"
-_URL: Final = b"://"
 
 
-def compare(
-    workspace: Workspace, chosen: Iterable[NodeId], turn: Turn
-) -> Steps[list[dict[str, Any]]]:
+def compare(workspace: Workspace, chosen: Iterable[NodeId]) -> Steps[list[dict[str, Any]]]:
     """Record the comparison of each revoked version in chosen; return the results.
 
     A secret in a sealed segment cannot be looked at, and stays open in the case.
     """
-    results = list[dict[str, Any]]()
-    for number, version in enumerate(chosen, start=1):
+    results, versions = list[dict[str, Any]](), list(chosen)
+    others = yield from elsewhere(workspace, versions)
+    turn = yield from pause()
+    for number, version in enumerate(versions, start=1):
         found = _look(workspace, version)
+        if found is not None and not found[0] and version in others:
+            found = True, others[version]
         state = "unknown" if found is None else "current" if found[0] else "replaced"
         words = found[1] if found is not None else "its segment is sealed: open it, and probe again"
         if found is not None:
@@ -96,12 +87,12 @@ def _look(workspace: Workspace, version: NodeId) -> tuple[bool, str] | None:
     replaced = f"version {kept.current} is current"
     # A version that began later is that of a secret that was stored anew under the old name.
     anew = _began(kept, number) > _known_ns(workspace, version)
-    exposed = () if anew else _fields(kept, number)
+    exposed = () if anew else fields_of(kept, number)
     if exposed:
-        if _is_among(exposed, _fields(kept, kept.current)):
+        if is_among(exposed, fields_of(kept, kept.current)):
             return True, f"version {kept.current} has the value of version {number}"
         return False, replaced
-    if _is_generated(kept) or _seen(workspace, version, kept):
+    if kept.is_generated or _seen(workspace, version, kept):
         return False, replaced
     return True, _UNREADABLE.format(number=number, current=kept.current)
 
@@ -112,11 +103,6 @@ def _known_ns(workspace: Workspace, version: NodeId) -> int:
     opening = file.case.opening
     named = opening.entry.time_ns if opening and version in file.case.subjects else 0
     return max(file.rows[version].exposed_ns, named)
-
-
-def _is_generated(kept: Kept) -> bool:
-    """Return whether each version of a secret is a new value by the way in which it is made."""
-    return kept.path.startswith(f"{STATIC}/")
 
 
 def _seen(workspace: Workspace, version: NodeId, kept: Kept) -> bool:
@@ -133,32 +119,3 @@ def _seen(workspace: Workspace, version: NodeId, kept: Kept) -> bool:
 def _began(kept: Kept, number: int) -> int:
     """Return the instant since which a version could be read; 0 if it is not known."""
     return next((each.from_ns for each in kept.versions if each.number == number), 0)
-
-
-def _fields(kept: Kept, number: int) -> tuple[tuple[str, Secret], ...]:
-    """Return the texts in a version with their fields; empty if it is not kept any more."""
-    try:
-        return kept.fields(number)
-    except NotFound:
-        return ()
-
-
-def _is_among(
-    exposed: tuple[tuple[str, Secret], ...], current: tuple[tuple[str, Secret], ...]
-) -> bool:
-    """Return whether a secret text of an exposed version stands in the current one, anywhere.
-
-    White space around a text does not make it another one. A version without any text that may be
-    secret is compared by all that it has.
-    """
-    old = [value.reveal().strip() for name, value in exposed if not _is_plain(name, value)]
-    new = [value.reveal().strip() for _, value in current]
-    if not any(old):
-        old = [value.reveal().strip() for _, value in exposed]
-    return any(each and hmac.compare_digest(each, other) for each in old for other in new)
-
-
-def _is_plain(name: str, value: Secret) -> bool:
-    """Return whether a field only describes a secret. A URL can have a password in it."""
-    text = value.reveal()
-    return name.casefold() in _PLAIN and not (_URL in text and _USERINFO in text)

@@ -239,8 +239,8 @@ def _probe(workspace: Workspace, given: One) -> Response | Suspend:
         raise Conflict("no credential of this case is revoked yet: rotate first")
 
     def steps() -> Steps[dict[str, Any]]:
-        turn = yield from settled()
-        compared = yield from compare(workspace, stored, turn)
+        yield from settled()
+        compared = yield from compare(workspace, stored)
         turn = yield from settled()
         probes = yield from _probes(workspace, chosen, turn)
         return {"compared": compared, "probes": probes}

@@ -1,0 +1,129 @@
+"""A value that another secret of the vault has, too, was not replaced."""
+
+import pytest
+
+from ironkeep.core.operation import Operation
+from ironkeep.testing.parts import tables, text
+from tests.support.incident.incident_estate import Estate, opened
+
+MAIL = "secret/app/mail version 1"
+VALUE = "mail-secret-91b2"
+HIDDEN = (
+    "another secret, which you may not read, has its value: have it probed by somebody who may "
+    "read that one"
+)
+
+
+@pytest.fixture
+def estate() -> Estate:
+    return Estate.fresh()
+
+
+def replaced(estate: Estate) -> str:
+    """Return a case in which a person replaced the password of the mail, where it was read."""
+    estate.get("secret/data/app/mail", estate.login("colleague"))
+    case = estate.open_case("person:colleague", start="3s")
+    estate.on(case, "contain")
+    told = {"secret": "secret/app/mail@1", "method": "reset", "receipt": "mail ticket 9"}
+    estate.on(case, "rotate", **told)
+    estate.must("secret/data/app/mail", {"data": {"password": "another one"}})
+    return case
+
+
+def found(estate: Estate, case: str) -> tuple[str, str]:
+    (compared,) = tables(estate.on(case, "probe"), "compared")
+    return text(compared, "state"), text(compared, "detail")
+
+
+def may_read(estate: Estate, path: str) -> None:
+    """Let the responder read a path, too."""
+    policy = f'path "{path}" {{ capabilities = ["read"] }}'
+    estate.must("sys/policies/acl/relay", {"policy": policy})
+    user = {"token_policies": "responder,relay"}
+    estate.must("auth/userpass/users/responder", user)
+    estate.responder = estate.login("responder")
+
+
+@pytest.mark.parametrize(
+    "stored", [VALUE, f" {VALUE}\n", f"smtp://sender:{VALUE}@mail.example", {"deep": [VALUE]}]
+)
+def test_a_value_at_a_second_path_is_open_until_it_is_replaced_there(
+    estate: Estate, stored: object
+) -> None:
+    estate.must("secret/data/app/relay", {"data": {"login": stored}})
+    case = replaced(estate)
+    may_read(estate, "secret/data/app/relay")
+    assert found(estate, case) == ("current", "secret/app/relay version 1 has its value")
+    assert ("still current", MAIL) in opened(estate.verdict(case))
+    estate.must("secret/data/app/relay", {"data": {"login": "a new one"}})
+    assert found(estate, case) == ("replaced", "version 2 is current")
+    assert ("still current", MAIL) not in opened(estate.verdict(case))
+
+
+def test_where_it_is_is_told_only_to_those_who_may_read_it(estate: Estate) -> None:
+    estate.must("secret/data/app/relay", {"data": {"login": VALUE}})
+    case = replaced(estate)
+    assert found(estate, case) == ("current", HIDDEN)
+    assert ("still current", MAIL) in opened(estate.verdict(case))
+    may_read(estate, "secret/data/app/relay")
+    assert found(estate, case)[1] == "secret/app/relay version 1 has its value"
+    # A read of it would take a second person, so a match takes one, too.
+    estate.must("sys/classes/secret/data/app/relay", {"class": "two-person"})
+    assert found(estate, case) == ("current", HIDDEN)
+
+
+def test_any_mount_is_looked_at(estate: Estate) -> None:
+    estate.must("sys/mounts/plain", {"type": "kv"})
+    estate.must("plain/relay", {"login": VALUE})
+    case = replaced(estate)
+    assert found(estate, case) == ("current", HIDDEN)
+    assert estate.request(Operation.DELETE, "plain/relay").error is None
+    assert found(estate, case)[0] == "replaced"
+
+
+@pytest.mark.parametrize("size", [4_096, 100_000])
+def test_a_long_text_counts_as_a_whole(estate: Estate, size: int) -> None:
+    long = "k" * size
+    estate.must("secret/data/app/mail", {"data": {"password": long}})
+    estate.must("secret/data/app/relay", {"data": {"login": f"\n{long}"}})
+    estate.get("secret/data/app/mail", estate.login("colleague"))
+    case = estate.open_case("person:colleague", start="3s")
+    estate.on(case, "contain")
+    estate.on(case, "rotate", secret="secret/app/mail@2", method="reset", receipt="ticket 9")
+    estate.must("secret/data/app/mail", {"data": {"password": "another one"}})
+    assert found(estate, case) == ("current", HIDDEN)
+
+
+def test_what_is_no_secret_may_be_the_same_elsewhere(estate: Estate) -> None:
+    """A field that only says where a secret is used, and texts too short to be one."""
+    plain = {"username": "mail-sender", "host": "mail.example", "pin": "4711"}
+    estate.must("secret/data/app/mail", {"data": {**plain, "password": VALUE}})
+    estate.must("secret/data/app/relay", {"data": {**plain, "password": "its own one"}})
+    estate.get("secret/data/app/mail", estate.login("colleague"))
+    case = estate.open_case("person:colleague", start="3s")
+    estate.on(case, "contain")
+    estate.on(case, "rotate", secret="secret/app/mail@2", method="reset", receipt="ticket 9")
+    changed = {"data": {"username": "mail-sender", "password": "another one"}}
+    estate.must("secret/data/app/mail", changed)
+    assert found(estate, case) == ("replaced", "version 3 is current")
+
+
+def test_a_version_before_the_current_one_is_not_given_out(estate: Estate) -> None:
+    estate.must("secret/data/app/relay", {"data": {"login": VALUE}})
+    estate.must("secret/data/app/relay", {"data": {"login": "a new one"}})
+    assert found(estate, replaced(estate)) == ("replaced", "version 2 is current")
+
+
+def test_a_name_like_that_of_a_generated_secret_does_not_make_it_one(estate: Estate) -> None:
+    path = "static-creds/mail"
+    estate.must(f"secret/data/{path}", {"data": {"pin": 83_150_224}})
+    policy = f'path "secret/data/{path}" {{ capabilities = ["read"] }}'
+    estate.must("sys/policies/acl/mail", {"policy": policy})
+    estate.get(f"secret/data/{path}", estate.login("colleague"))
+    case = estate.open_case("person:colleague", start="3s")
+    estate.on(case, "contain")
+    estate.on(case, "rotate", secret=f"secret/{path}@1", method="reset", receipt="ticket 9")
+    estate.must(f"secret/data/{path}", {"data": {"pin": 83_150_224}})
+    state, detail = found(estate, case)
+    assert state == "current"
+    assert "cannot be told" in detail
