@@ -80,7 +80,11 @@ class _Drawing:
         step = self._attack() if self._random.random() < 0.6 else self._event()
         # What others change after it was looked at shows when it is looked at again, an hour later
         # at most: no verdict knows of it before.
-        return attack.Finish() if isinstance(step, events.PutBack | events.BackUp) else step
+        return (
+            attack.Finish()
+            if isinstance(step, events.PutBack | events.BackUp | events.Reuse)
+            else step
+        )
 
     def _few(self, chance: float) -> int:
         count = 0
@@ -122,6 +126,7 @@ class _Drawing:
             (1, lambda: events.Grant("ann", random.choice(("staff", "payer", "mailer")))),
             (1, lambda: events.Keep(random.choice(SECRETS))),
             (1, lambda: events.PutBack(random.choice(SECRETS))),
+            (1, lambda: events.Reuse(random.choice(SECRETS), random.choice(SECRETS))),
             (1, events.Rotate),
             (1, events.Behind),
             (1, lambda: events.BackUp(restore=random.random() < 0.5)),

@@ -14,6 +14,7 @@ from ironkeep.testing.simulation.world import (
     STANDBY,
     World,
     data_of,
+    value_in,
 )
 
 
@@ -131,6 +132,19 @@ class PutBack(Step, frozen=True, tag="put-back"):
         first = f"first value of {self.name}"
         if world.write(f"secret/data/{self.name}", {"data": {"v": first}}):
             world.versions[self.name].append(first)
+
+
+class Reuse(Step, frozen=True, tag="reuse"):
+    """An administrator gives a secret the value that another one has, and its users take it."""
+
+    name: str = "pay"
+    source: str = "key"
+
+    def _play(self, world: World) -> None:
+        path = f"secret/data/{self.source}"
+        value = value_in(world.read(path), path)
+        if self.name != self.source and value:
+            world.give(self.name, value)
 
 
 class Rotate(Step, frozen=True, tag="rotate-role"):
@@ -283,7 +297,7 @@ class SetClock(Step, frozen=True, tag="clock"):
 
 
 EVENTS: Final = (
-    Wait, Arrive, Grant, Keep, Roles, Link, Register, Delete, Write, PutBack, Rotate, Application,
-    Behind, BackUp, Follow, Down, Blind, NewSystem, Silent, Pool, Drop,
+    Wait, Arrive, Grant, Keep, Roles, Link, Register, Delete, Write, PutBack, Reuse, Rotate,
+    Application, Behind, BackUp, Follow, Down, Blind, NewSystem, Silent, Pool, Drop,
     Fail, Crash, Restart, SetClock,
 )  # fmt: skip

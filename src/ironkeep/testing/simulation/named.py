@@ -261,6 +261,11 @@ FAULTS: Final = {
         """,
         _ANY,
     ),
+    "a value that another secret has": Named(
+        "",
+        "reuse name=pay source=key\nsteal\nread path=secret/data/key\nopen\nevict",
+        names=(("still current", "secret/key version 1"),),
+    ),
     "readmitted with the password that was stolen": Named(
         "", "steal password=true\nopen\nevict\nreadmit forget=true", _ANY
     ),

@@ -22,6 +22,7 @@ from ironkeep.testing.simulation.world import (
     SECRETS,
     STANDBY,
     World,
+    value_in,
 )
 
 
@@ -279,9 +280,14 @@ def _exempt(world: World, item: dict[str, Any]) -> None:
 
 
 def _compare(world: World, item: dict[str, Any]) -> None:
-    """Give a secret that is still the present one another value; then compare again."""
+    """Give a secret another value, also where else it stands; then compare again."""
     if item["status"] == "open":
         _revoke(world, item)
+        exposed = str(item["label"]).partition(" ")[0].removeprefix("secret/")
+        for name in SECRETS:
+            path = f"secret/data/{name}"
+            if value_in(world.read(path), path) in world.versions.get(exposed, ())[:-1]:
+                world.renew(name)
     world.on("probe", {})
 
 

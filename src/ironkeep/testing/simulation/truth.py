@@ -70,6 +70,8 @@ def _values(world: World) -> Iterator[str]:
     for name, value in dict.fromkeys(bag.values):
         if current.get(name) == value:
             yield f"knows the present value [secret/{name}]"
+        elif value in current.values():
+            yield f"knows the present value of another secret [secret/{name}]"
         if value in world.portal.get(name, ()):
             yield f"knows a value that is still taken [secret/{name}]"
     known = {name for name, value in bag.values if value in world.portal.get(name, ())}

@@ -289,7 +289,10 @@ class World:
 
     def renew(self, name: str, *, alone: bool = True) -> None:
         """Give a secret another value; its users take the one of before no longer, if `alone`."""
-        value = f"value of {name} at {self.vault.clock.now_ns()}"
+        self.give(name, f"value of {name} at {self.vault.clock.now_ns()}", alone=alone)
+
+    def give(self, name: str, value: str, *, alone: bool = True) -> None:
+        """Give a secret a value, as `renew` does."""
         if self.write(f"secret/data/{name}", {"data": {"v": value}}):
             self.portal[name].add(value)
             if alone:
