@@ -4,6 +4,7 @@ import pytest
 
 from ironkeep.app import PLUGINS
 from ironkeep.identity import tokens
+from ironkeep.kernel import tick as ticks
 from ironkeep.kernel.tick import due_turn, tick
 from ironkeep.plugin.effects.answer import Waiting
 from ironkeep.store.barrier import DueRecord
@@ -114,3 +115,36 @@ def test_nothing_is_done_while_sealed(vault: Vault) -> None:
     vault.unseal()
     vault.tick(1)
     assert left(vault) == 1
+
+
+def test_an_opening_never_has_many_entries_after_the_last_commit_to_read(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looks for a later commit in them, and reads alone commit nothing."""
+    monkeypatch.setattr(ticks, "MAX_UNCOMMITTED", 20)
+    house = vault.house
+    read_before = []
+    for _ in range(3):
+        before = house.storage.head().seq
+        for _ in range(21):
+            vault.read("auth/token/lookup-self")
+        assert house.storage.head().seq == before
+        vault.tick()
+        assert house.storage.head().seq == before + 1
+        vault.tick()
+        assert house.storage.head().seq == before + 1
+        read_before.append(house.journal.next_index - house.ledger.last_commit_first())
+    assert max(read_before) < 20
+
+
+def test_entries_of_before_a_start_count_as_well(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(30):
+        vault.read("auth/token/lookup-self")
+    again = vault.restarted()
+    again.unseal()
+    monkeypatch.setattr(ticks, "MAX_UNCOMMITTED", 20)
+    before = again.house.storage.head().seq
+    again.tick()
+    assert again.house.storage.head().seq == before + 1

@@ -61,6 +61,8 @@ class Ledger:
         self._journal: Final = journal
         self._clock: Final = clock
         self.seq = journal.commit = storage.head().seq
+        self.committed = 0
+        """The index of an entry after which no commit is journalled."""
         self.accounts: Accounts | None = None
         self.guard: Guard | None = None
         self._dropping = False
@@ -76,6 +78,7 @@ class Ledger:
         accounts = Accounts(set_hash, ciphers)
         accounts.load(self._storage)
         self._dropping = False
+        self.committed = self.last_commit_first()
         self.accounts = accounts
         self.guard = Guard(self._storage, accounts, self.on_mismatch)
         self._state.trust(self.guard)
@@ -129,6 +132,7 @@ class Ledger:
         sums = accounts.add(self.seq, writes)
         digests = [digest_of(key, row) for key, row in writes.stored.items()]
         self._state_rows(accounts, _packed(digests), "commit")
+        self.committed = self._journal.next_index
         return sums
 
     def _drop_now(self) -> None:
