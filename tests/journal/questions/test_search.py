@@ -1,6 +1,7 @@
 """A search finds exactly what looking at every entry finds, through the index or past it."""
 
 import random
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -11,7 +12,8 @@ from ironkeep.index.positions import RUN
 from ironkeep.journal.entries import Reader
 from ironkeep.journal.index.index import Index
 from ironkeep.journal.journal import Journal
-from ironkeep.journal.questions import Context, Steps, stretches
+from ironkeep.journal.log import Log
+from ironkeep.journal.questions import STRETCH, Context, Steps, stretches
 from ironkeep.journal.questions.search import MAX_BYTES, Query, read, search
 from ironkeep.journal.questions.session import session
 from ironkeep.testing.memory import START_NS, SeededEntropy
@@ -282,3 +284,41 @@ def test_a_session_is_told_with_the_later_writes_of_the_secrets_that_it_was_give
 def test_a_session_that_was_given_nothing_has_no_writes(asked: Asked) -> None:
     about = {"accessor": "nobody", "first": 0, "writes": {MOUNT: ["secret/data/"]}}
     assert run(session(asked.context, about)) == []
+
+
+class Counted:
+    """A log that counts the leaves which are read of it."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self.origin, self.read = log.origin, 0
+
+    @property
+    def size(self) -> int:
+        return self._log.size
+
+    def leaves(self, first: int, last: int) -> list[bytes]:
+        self.read += last - first
+        return self._log.leaves(first, last)
+
+
+@pytest.mark.parametrize("since_ns", [0, START_NS + 21_000_000])
+def test_no_step_reads_more_than_a_stretch_of_a_log_without_an_index(since_ns: int) -> None:
+    """After a restore the index is millions of entries behind; a question can be cancelled then."""
+    asked = Asked(traffic(1, 6 * RUN), index=False)
+    log = Counted(asked.journal.log)
+    reader = Reader(log, READING_SECRET)
+    index = Index(log, MemoryLogFiles(LogDisk()), SeededEntropy(1), ((0, READING_SECRET),))
+    context = Context(log, reader, lambda: index, no_hashes, lambda _origin: None)
+    about = Query(0, log.size, 10, accessor="none", since_ns=since_ns)
+    most, before, steps = 0, 0, search(context, msgspec.to_builtins(about))
+    answer: dict[str, Any] = {}
+
+    def answered() -> Iterator[None]:
+        answer.update((yield from steps))
+
+    for _ in answered():
+        most, before = max(most, log.read - before), log.read
+    assert answer["known"] is False
+    assert log.read > 6 * RUN
+    assert most <= 4 * STRETCH + RUN

@@ -153,8 +153,11 @@ def made(context: Context, about: Mapping[str, Any]) -> Steps:
     """
     index, size = context.index, context.log.size
     covered = min(index.covered, size)
-    rest = Held(context.reader.entries(covered, size), size)
-    yield
+    issuing: list[tuple[int, Entry]] = []
+    for low, high in stretches(covered, size):
+        issuing += [each for each in context.reader.entries(low, high) if each[1].issued]
+        yield
+    rest = Held(issuing, size)
     found = dict.fromkeys(about["sessions"])
     fresh = list(found)
     while fresh:

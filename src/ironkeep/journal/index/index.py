@@ -227,8 +227,18 @@ class Index:
         return [] if record is None else list(times_of(record, run.first))
 
     def _first_at(self, time_ns: int, first: int, last: int) -> int:
-        late = (index for index, entry in self._scan(first, last) if entry.time_ns >= time_ns)
-        return next(late, self.log.size)
+        begun = next(self._scan(first, last), None)
+        high, late = last, self.log.size
+        # The times of this release's entries never run back, and only these name their node.
+        while begun is not None and begun[1].node and high - first > RUN:
+            middle = (first + high) // 2
+            found = next(self._scan(middle, high), None)
+            if found is None or found[1].time_ns >= time_ns:
+                high, late = middle, late if found is None else found[0]
+            else:
+                first = found[0]
+        near = (index for index, entry in self._scan(first, high) if entry.time_ns >= time_ns)
+        return next(near, late)
 
     def _scan(self, first: int, last: int) -> Iterator[tuple[int, Entry]]:
         """Yield the readable entries in [first, last), in order."""

@@ -5,7 +5,7 @@ the first that is not before `until`. An entry of a clock that was put back stay
 written, so no step of a clock hides it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from heapq import merge
 from operator import itemgetter
 from typing import Any, Final
@@ -78,11 +78,19 @@ def search(context: Context, about: Mapping[str, Any]) -> Steps:
         sessions = yield from _sessions(context, query, first, last)
         logins = yield from _logins(context, sessions, first, last)
     found = yield from _taken(context, query, first, last, logins)
-    known = bool(found) or not terms_for(query)
-    if not known:
-        named = context.index.find(terms_for(query), 0, context.log.size)
-        known = next(iter(named), None) is not None
+    known = bool(found) or not terms_for(query) or (yield from _is_known(context, query))
     return {**_answer(query, first, last, found), "known": known}
+
+
+def _is_known(context: Context, query: Query) -> Generator[None, None, bool]:
+    """Return whether any entry of the whole log has one of the terms that are looked for."""
+    index, terms = context.index, terms_for(query)
+    # Leaves that are not indexed yet are opened one by one, millions of them after a restore.
+    for start, stop in ((0, index.covered), *stretches(index.covered, context.log.size)):
+        if next(iter(index.find(terms, start, stop)), None) is not None:
+            return True
+        yield
+    return False
 
 
 def read(context: Context, about: Mapping[str, Any]) -> Steps:
