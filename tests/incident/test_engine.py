@@ -167,6 +167,15 @@ def test_by_hand(estate: Estate) -> None:
     assert ("no verifier", "secret/app/mail version 1") in opened(estate.verdict(case))
 
 
+def test_a_start_that_is_empty_is_refused(estate: Estate) -> None:
+    """An empty variable of a script must not begin the case now."""
+    given = {"title": "t", "subjects": "person:engineer", "basis": "b"}
+    for start in ("", " "):
+        told = {**given, "start": start}
+        answer = estate.request(Operation.UPDATE, "incident/cases", told, estate.responder)
+        assert answer.error is InvalidRequest
+
+
 def test_links_from_metadata_and_by_hand(estate: Estate) -> None:
     custom = {"ironkeep-opens": "system:mail, store:archive", "ironkeep-wraps": "backup/key"}
     estate.must("secret/metadata/app/mail", {"custom_metadata": custom})

@@ -14,11 +14,13 @@ from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.evidence.node import (
     NodeId,
     NodeKind,
+    is_family,
     node,
     parse_node,
     place_of,
     secret_family,
     secret_version,
+    version_of,
 )
 from ironkeep.core.ids import DeviceId, EntityId, MountUuid
 from ironkeep.core.operation import Operation
@@ -72,6 +74,14 @@ class Names:
         house, tx = self._house, self._call.tx
         plugin, store = house.plugins.get(mount.type), house.mount_store(tx, mount)
         return kept_at(plugin, mount, store, house.credentials.store, tx, path)
+
+    def has_version(self, mount: Mount, secret: NodeId) -> bool:
+        """Return whether a stored secret has, or had, the version that a node names."""
+        if is_family(secret):
+            return True
+        kept = self.kept_at(mount, place_of(secret)[1])
+        known = () if kept is None else (kept.current, *(each.number for each in kept.versions))
+        return version_of(secret) <= max(known, default=0)
 
     def may_tell(self, mount: MountUuid, path: str, read: str) -> bool:
         """Return whether the caller may read a secret by policy alone; `read` is its API path.

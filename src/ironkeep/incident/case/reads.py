@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from ironkeep.core.errors import InvalidRequest, NotFound
-from ironkeep.core.evidence.node import NodeId, is_family, place_of, version_of
+from ironkeep.core.evidence.node import NodeId, place_of
 from ironkeep.core.evidence.packing import dsse
 from ironkeep.core.evidence.packing.pack import PAYLOAD_TYPE, ShownLog
 from ironkeep.core.operation import Operation
@@ -56,7 +56,7 @@ def did_read(call: Call, given: DidRead) -> Suspend:
     may_be_lost = split_origin(call.use(House).journal.origin)[1] > FIRST_EPOCH
     if given.removed and not may_be_lost:
         raise InvalidRequest("this log is the vault's first: it names every secret that existed")
-    is_named = given.removed or (spot.stored and _has_version(names, mount, secret))
+    is_named = given.removed or (spot.stored and names.has_version(mount, secret))
     writes = None if is_named else [mount.path + each for each in spot.writes]
 
     def sign(log: ShownLog, key: SigningKey) -> bytes:
@@ -83,15 +83,6 @@ def did_read(call: Call, given: DidRead) -> Suspend:
         )
 
     return covered(call, ask)
-
-
-def _has_version(names: Names, mount: Mount, secret: NodeId) -> bool:
-    """Return whether a stored secret has, or had, the version that a node names."""
-    if is_family(secret):
-        return True
-    kept = names.kept_at(mount, place_of(secret)[1])
-    known = () if kept is None else (kept.current, *(each.number for each in kept.versions))
-    return version_of(secret) <= max(known, default=0)
 
 
 def _advice(call: Call, mount: Mount, spot: Spot, secret: NodeId, *, may_be_lost: bool) -> str:

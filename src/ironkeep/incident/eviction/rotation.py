@@ -3,7 +3,7 @@
 The rotation, the end of sessions (endings.py) and the refusal are separate records, each written
 after the fact.
 Managed credentials are handled here, those of administering accounts first. A person revokes other
-credentials at their issuer and reports it.
+credentials at their issuer and reports it (reported.py).
 """
 
 from dataclasses import dataclass, field
@@ -20,10 +20,11 @@ from ironkeep.credentials.managed import Rotated
 from ironkeep.credentials.outcomes import Probed
 from ironkeep.credentials.rotation_record import Record, RotationState, Stage
 from ironkeep.credentials.store import CredentialId
-from ironkeep.incident.case.workspace import Workspace, answered, on_desk, words
+from ironkeep.incident.case.workspace import Workspace, answered, on_desk
 from ironkeep.incident.eviction.containment import require_contained
 from ironkeep.incident.eviction.places import put_on_record, systems_of
 from ironkeep.incident.eviction.present import comparable, compare
+from ironkeep.incident.eviction.reported import report
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.effects import effects
 from ironkeep.plugin.effects.effects import Steps, Turn, settled, turn_of
@@ -119,38 +120,20 @@ def rotate(call: Call, given: Rotate) -> Suspend:
 
 def _rotate(workspace: Workspace, given: Rotate) -> Response | Suspend:
     require_contained(workspace)
+    if not given.secret and (given.system or given.method or given.receipt or given.replacement):
+        raise InvalidRequest("name the one credential that was revoked by hand: secret")
     chosen = managed(workspace, given.secret)
     if given.secret and not chosen:
-        return _by_hand(workspace, given)
+        return report(
+            workspace,
+            given.secret,
+            system=given.system,
+            method=given.method,
+            receipt=given.receipt,
+            replacement=given.replacement,
+        )
     steps = _rotations(workspace, chosen, turn_of(workspace.call))
     return effects.run(workspace.call, steps, answered("rotated"))
-
-
-def _by_hand(workspace: Workspace, given: Rotate) -> Response:
-    version = workspace.named(given.secret)
-    if version not in workspace.file.credentials:
-        raise InvalidRequest(
-            f"{workspace.label(version)} is not an exposed credential of this case"
-        )
-    system = str(workspace.names.node(given.system)) if given.system else ""
-    if not system and workspace.file.estate.verifiers(version):
-        opened = ", ".join(map(workspace.label, workspace.file.estate.verifiers(version)))
-        raise InvalidRequest(f"give the system where it was revoked: it opens {opened}")
-    replacement = str(workspace.names.secret(given.replacement)) if given.replacement else ""
-    record = ev.Revoked(
-        workspace.case,
-        version,
-        system,
-        workspace.call.now_ns,
-        words(given.method, "method (how it was revoked at its issuer)"),
-        words(given.receipt, "receipt (its issuer's confirmation)"),
-        replacement,
-        people=workspace.people,
-    )
-    index = workspace.note(record)
-    detail = "as reported: another person has to confirm it"
-    done = {"secret": workspace.label(version), "state": "revoked", "detail": detail}
-    return Response(data={"rotated": [{**done, "confirm": f"entry:{index}"}]})
 
 
 def _rotations(
