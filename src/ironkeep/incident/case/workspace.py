@@ -284,7 +284,8 @@ def next_number(store: Store) -> int:
 def instant(text: str, now_ns: int) -> int:
     """Parse a past time, RFC 3339 or a duration ago such as 36h; raise InvalidRequest."""
     try:
-        ago = fields.duration(text)
+        # Elsewhere an empty text is no time at all: as a start it would hide what came before.
+        ago = fields.duration(text) if text.strip() else None
     except InvalidRequest:
         ago = None
     time_ns = now_ns - ago * SECOND_NS if ago is not None else _rfc3339(text)
