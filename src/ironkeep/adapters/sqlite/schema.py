@@ -62,8 +62,18 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "DROP TABLE outbox",
         "DROP TABLE head",
     ),
+    # Rows and entries of this schema have fields that releases of schema 2 cannot read: they would
+    # serve secrets and fail on every case.
+    (),
 )
-"""Statements from schema n to n + 1, one transaction for each step; released ones never change."""
+"""Statements from schema n to n + 1, one transaction for each step; released ones never change.
+
+A step without statements keeps earlier releases from opening rows that they cannot read.
+"""
+
+
+_COMMITS: Final = 2
+"""The schema that has one row for each commit."""
 
 
 def require_ours(connection: sqlite3.Connection, path: Path) -> None:
@@ -92,7 +102,7 @@ def migrate(connection: sqlite3.Connection) -> None:
     try:
         for number, statements in enumerate(MIGRATIONS[version:], version + 1):
             connection.execute("BEGIN IMMEDIATE")
-            if number == len(MIGRATIONS) and version == 1:
+            if number == _COMMITS and version == _COMMITS - 1:
                 _require_first_head(connection)
             for statement in statements:
                 connection.execute(statement)
