@@ -140,6 +140,8 @@ def test_the_chain_tells_what_is_missing_changed_or_moved() -> None:
 def test_words_for_people() -> None:
     made = estate(ev.Mounted(*UNPLACED, "m", "secret/"))
     made.names[NodeId("person:8f0c")] = "alice"
+    assert made.label("person:8f0c#password set") == "person alice#password set"
+    assert made.label("system:db#8f0c") == "system db#8f0c"
     assert made.label(ONE) == "secret/db version 1"
     assert made.label("secret:unknown/db@1") == "unknown/db version 1"
     assert made.label("person:8f0c") == "person alice"

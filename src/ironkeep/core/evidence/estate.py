@@ -155,8 +155,11 @@ class Estate:
             mount, _, rest = name.partition("/")
             path, _, version = rest.rpartition("@")
             return f"{self._mounts.get(mount, mount + '/')}{path} version {version}"
-        if what in self.names:
-            return f"{kind} {self.names[NodeId(what)]}"
+        # An item about one fact of a node is the node, a #, and the fact.
+        whose, hash_mark, fact = what.partition("#")
+        for known, rest in ((what, ""), (whose, hash_mark + fact)):
+            if known in self.names:
+                return f"{kind} {self.names[NodeId(known)]}{rest}"
         return f"{kind} {name}"
 
     def _check_chain(self, index: int, record: ev.Scope) -> None:

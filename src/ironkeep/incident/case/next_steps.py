@@ -32,7 +32,9 @@ NEXT_STEPS: Final[Mapping[str, NextStep]] = {
         "exempt it",
     ),
     "not known": NextStep(
-        8, "find it out by other means, then exempt it with an owner; unseal what is sealed first"
+        8,
+        "unseal what is sealed, then ironkeep incident contain {case}; find out by other means what "
+        "stays unknown, then exempt it with an owner",
     ),
     "origin unknown": NextStep(
         8, "find out what the token could read, then exempt it with an owner"
@@ -90,7 +92,11 @@ NEXT_STEPS: Final[Mapping[str, NextStep]] = {
     "case not opened": _INVESTIGATE,
     "scope cut": _INVESTIGATE,
     "no basis": _INVESTIGATE,
-    "subject unknown": _INVESTIGATE,
+    "subject unknown": NextStep(
+        10,
+        "submit the document (ironkeep incident document FILE), or widen the case to the right "
+        "name and exempt this one",
+    ),
     "scope narrowed": _INVESTIGATE,
     "unattributed record": _INVESTIGATE,
     "makers unknown": _INVESTIGATE,
