@@ -146,6 +146,25 @@ def test_a_read_just_before_is_in_the_statement(server: ServerProcess, tmp_path:
         assert checked.out.count("token-root") == number, checked.out
 
 
+def test_opening_and_containing_is_one_document(server: ServerProcess) -> None:
+    user = {"password": PASSWORD, "token_policies": "app"}
+    server.api("PUT", "auth/userpass/users/lee", user)
+    server.api("PUT", "auth/userpass/login/lee", {"password": PASSWORD})
+    words = ("open", "-contain", "-title=t", "-start=1s", "-basis=b", "person:lee")
+    opened = incident(server, *words, "-format=json")
+    data = opened.json()["data"]
+    assert [each["principal"] for each in data["contained"]] == ["person userpass-lee"]
+    assert opened.err == f"case {data['id']} is open\n"
+    again = incident(server, *words, "-field=id")
+    assert (again.code, again.out) == (0, str(int(data["id"]) + 1))
+
+
+def test_no_case_is_an_empty_list(tmp_path: Path) -> None:
+    with ServerProcess.development(tmp_path) as fresh:
+        done = incident(fresh, "list", "-format=json")
+        assert (done.code, done.json()) == (2, [])
+
+
 def test_a_case_that_contains_at_once(server: ServerProcess) -> None:
     server.api("PUT", "auth/userpass/users/kim", {"password": PASSWORD, "token_policies": "app"})
     server.api("PUT", "auth/userpass/login/kim", {"password": PASSWORD})

@@ -92,21 +92,31 @@ def _answer(terminal: Terminal, document: Mapping[str, Any] | None, show: Show) 
 
 
 def _open(context: Context) -> int:
-    args = context.args
+    args, terminal = context.args, context.terminal
     names = ("title", "start", "basis", "subjects")
     data = {name: getattr(args, name) for name in names}
     client = connect(context)
     document = client.write("incident/cases", data)
     if document is None or not args.contain:
-        return _answer(context.terminal, document, view.case)
-    _answer(context.terminal, document, view.case)
-    contained = client.write(f"incident/cases/{document['data']['id']}/contain")
-    return _answer(context.terminal, contained, view.rows)
+        return _answer(terminal, document, view.case)
+    number = document["data"]["id"]
+    whole = terminal.structured or bool(terminal.field)
+    if whole:
+        # Should containing fail, the number of the case would not be told otherwise.
+        terminal.note(f"case {number} is open")
+    else:
+        _answer(terminal, document, view.case)
+    contained = client.write(f"incident/cases/{number}/contain")
+    if whole and contained is not None:
+        contained = {**contained, "data": {**document["data"], **contained["data"]}}
+    return _answer(terminal, contained, view.rows)
 
 
 def _list(context: Context) -> int:
     document = connect(context).list("incident/cases/")
     if document is None:
+        if context.terminal.structured:
+            render.as_json(context.terminal, [])
         raise NoValue("there are no cases")
     return _answer(context.terminal, document, view.cases)
 

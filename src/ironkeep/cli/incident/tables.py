@@ -94,8 +94,13 @@ def rows(terminal: Terminal, data: Mapping[str, Any]) -> None:
                 terminal.say("Nothing to do.")
             continue
         headers = list(found[0])
-        cells = [[render.text(each.get(header)) for header in headers] for each in found]
+        cells = [[_cell(each.get(header)) for header in headers] for each in found]
         render.table(terminal, [each.replace("_", " ").capitalize() for each in headers], cells)
+
+
+def _cell(value: object) -> str:
+    """Return one value of a row; an empty list is a dash."""
+    return "-" if value == [] else render.text(value)
 
 
 def swept(terminal: Terminal, data: Mapping[str, Any]) -> None:
