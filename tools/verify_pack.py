@@ -394,6 +394,7 @@ def inflated(payload: bytes) -> bytes:
 
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE: Final = "urn:ironkeep:evidence-pack:v3"
+READS: Final = "urn:ironkeep:did-read:v1"
 OLDER: Final = ("urn:ironkeep:evidence-pack:v1", "urn:ironkeep:evidence-pack:v2")
 LEAF: Final = Sparse(leaf=bytes, salt=bytes, body=str, hash=bytes)
 LOG: Final = {
@@ -443,6 +444,8 @@ def statement_of(payload: bytes) -> tuple[str, dict[str, Any]]:
     value = parsed(payload, 3)
     if isinstance(value, dict) and value.get("predicateType") in OLDER:
         refuse(3, "a pack of an older format: verify it with `ironkeep verify`")
+    if isinstance(value, dict) and value.get("predicateType") == READS:
+        refuse(3, "a statement of reads, and no pack: verify it with `ironkeep verify`")
     statement = shaped(value, STATEMENT, 3)
     predicate = statement["predicate"]
     types = (statement["_type"], statement["predicateType"], predicate["version"])
@@ -3005,13 +3008,23 @@ def main(args: Sequence[str]) -> int:
     except Refused as error:
         print(f"REFUSED: {error}")
         return REFUSED
+    try:
+        tell(report)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader, such as `head -1`, has enough: the code says the same as before.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return report.code
+
+
+def tell(report: Report) -> None:
+    """Print the result, and the open items by check and subject."""
     print(report.headline)
     print(f"It is about case {report.verdict['case']!r}, {report.window}.")
     for claim in report.verdict["claims"]:
         print(f"{claim['id']:<4} {claim['status']}")
         for item in claim["items"]:
             print(f"     {item['status']}: {item['check']}: {item['subject']!r}")
-    return report.code
 
 
 if __name__ == "__main__":

@@ -25,11 +25,12 @@ from ironkeep.core import event
 from ironkeep.core.errors import IntegrityError, InvalidRequest, NotFound
 from ironkeep.core.evidence import records as ev
 from ironkeep.core.evidence.packing import dsse
-from ironkeep.core.evidence.packing.pack import Pack, read_statement, state
+from ironkeep.core.evidence.packing.pack import PAYLOAD_TYPE, Pack, read_statement, state
 from ironkeep.core.evidence.verdict import decide
 from ironkeep.incident.evidence.packer import make_pack
 from ironkeep.incident.verifier.trust import TrustedKeys
 from ironkeep.incident.verifier.verifier import verify_pack
+from ironkeep.tlog.note import KeyType
 from tests.core.evidence.checks.test_statements import SPOILS as STATEMENTS
 from tests.support.incident.incident_estate import Estate
 from tests.support.incident.indexed_case import IndexedCase
@@ -398,6 +399,27 @@ def test_the_program_needs_nothing_but_cryptography(tmp_path: Path) -> None:
     assert (code, said.splitlines()[0]) == (0, "VERIFIED: PROVEN: closed: 1 measured")
     code, said = run(pack)
     assert (code, said.splitlines()[0]) == (5, "SELF-CONSISTENT: PROVEN: closed: 1 measured")
+
+
+def test_a_statement_of_reads_is_named_as_what_it_is() -> None:
+    key = SamplePack().key
+    vkey = key.verifier_key(KeyType.ED25519).format()
+    raw = b'{"predicateType":"urn:ironkeep:did-read:v1"}'
+    made = dsse.encode(dsse.sign(PAYLOAD_TYPE, raw, {vkey: key.private_key()}))
+    with pytest.raises(second.Refused, match="a statement of reads, and no pack"):
+        second.verify(made, None)
+
+
+def test_a_reader_that_stops_early_gets_the_code(tmp_path: Path) -> None:
+    """`verify_pack.py … | head -1` ended with a traceback and code 1, under a verdict of PROVEN."""
+    pack = tmp_path / "case.pack"
+    pack.write_bytes(SamplePack().pack())
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, str(PROGRAM), str(pack)]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, timeout=60, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (5, b"")
 
 
 def test_a_changed_pack_is_refused_with_code_6(tmp_path: Path) -> None:
