@@ -1,5 +1,6 @@
 """Ways to a PROVEN that would be false, tried on the verdict with what a log could hold."""
 
+import msgspec
 import pytest
 
 from ironkeep.core.evidence import records as ev
@@ -106,6 +107,11 @@ def test_a_link_ended_between_the_breach_and_the_read_does_not_hide_the_system()
     assert {check for check, _ in checks(verdict)} == {"scope narrowed"}
     before = sample_case().with_lines(Line(BREACH_AT - 1, "gone", opens))
     assert decide(before.evidence())[0].outcome is Outcome.PROVEN
+
+
+def test_a_case_that_was_not_opened_yet_has_no_beginning_in_its_scope() -> None:
+    evidence = msgspec.structs.replace(sample_case().evidence(), as_of_ns=at(1))
+    assert "not opened before" in decide(evidence)[0].scope
 
 
 @pytest.mark.parametrize("subject", ["person:nobody", "session:typo", "document:typo"])

@@ -19,6 +19,7 @@ from ironkeep.core.evidence.checks.table import CHECKS
 from ironkeep.core.evidence.claim import TITLES, Check, ClaimId, Finding, Status, iso
 from ironkeep.core.evidence.exposure import Exposure
 from ironkeep.core.evidence.node import NodeId, NodeKind, kind_of
+from ironkeep.core.evidence.reach import FOREVER
 from ironkeep.core.evidence.remediation import Exemption, Remediation, remediations
 from ironkeep.core.evidence.sworn import Basis, in_force, is_sworn
 
@@ -239,11 +240,12 @@ def _granted(file: CaseFile) -> dict[str, Filed[ev.Exempted]]:
 
 def _scope(file: CaseFile) -> str:
     subjects = ", ".join(file.estate.label(each) for each in file.case.subjects) or "nobody"
+    from_ns = file.case.from_ns
+    since = f"from {iso(from_ns)} to" if from_ns < FOREVER else "not opened before"
     return (
-        f"case {file.name}: {subjects}, from {iso(file.case.from_ns)} to {iso(file.as_of_ns)}; "
-        f"{_credentials(file)} credentials, {len(file.principals)} principals and "
-        f"{len(file.systems)} systems exposed; entries {file.log.start} to {file.log.size} of the "
-        f"log {file.log.origin}"
+        f"case {file.name}: {subjects}, {since} {iso(file.as_of_ns)}; exposed credentials: "
+        f"{_credentials(file)}, principals: {len(file.principals)}, systems: {len(file.systems)}; "
+        f"entries {file.log.start} to {file.log.size} of the log {file.log.origin}"
     )
 
 

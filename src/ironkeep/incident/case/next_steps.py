@@ -33,8 +33,8 @@ NEXT_STEPS: Final[Mapping[str, NextStep]] = {
     ),
     "not known": NextStep(
         8,
-        "unseal what is sealed, then ironkeep incident contain {case}; find out by other means what "
-        "stays unknown, then exempt it with an owner",
+        "unseal what is sealed, then ironkeep incident contain {case}; find out by other means "
+        "what stays unknown, then exempt it with an owner",
     ),
     "origin unknown": NextStep(
         8, "find out what the token could read, then exempt it with an owner"
