@@ -7,7 +7,7 @@ A method keeps the record type of its roles, their checks and its login; it hand
 role or user over time, so that an investigation can tell what a login yielded at any moment.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Final, Generic, Protocol, TypeVar, runtime_checkable
 
@@ -50,6 +50,21 @@ class Admitting(Protocol):
 
     def excludes(self, store: Store, alias: str, name: str) -> bool:
         """Return whether the role or user `name`, as stored now, certainly refuses alias."""
+        ...
+
+
+@runtime_checkable
+class Accepting(Protocol):
+    """An auth method whose logins rest on a text, and which can tell whether it accepts one."""
+
+    def accepted(
+        self, call: Call, texts: Collection[bytes], names: Collection[str]
+    ) -> Iterator[tuple[str, Callable[[], bool] | None]]:
+        """Yield logins for which one of some texts may be good, in words, with the work that tells.
+
+        None in place of the work means that it is. `call` is one at the mount. Of the people who
+        log in with passwords only those in `names` are tried.
+        """
         ...
 
 

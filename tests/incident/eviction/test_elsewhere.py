@@ -1,5 +1,7 @@
 """A value that another secret of the vault has, too, was not replaced."""
 
+from base64 import b64encode
+
 import pytest
 
 from ironkeep.core.operation import Operation
@@ -45,7 +47,17 @@ def may_read(estate: Estate, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "stored", [VALUE, f" {VALUE}\n", f"smtp://sender:{VALUE}@mail.example", {"deep": [VALUE]}]
+    "stored",
+    [
+        VALUE,
+        f" {VALUE}\n",
+        f"smtp://sender:{VALUE}@mail.example",
+        {"deep": [VALUE]},
+        b64encode(f"sender:{VALUE}".encode()).decode(),
+        VALUE.encode().hex(),
+        "mail%2Dsecret%2D91b2",
+        "# a long file\n" * 500 + VALUE,
+    ],
 )
 def test_a_value_at_a_second_path_is_open_until_it_is_replaced_there(
     estate: Estate, stored: object
@@ -108,6 +120,54 @@ def test_what_is_no_secret_may_be_the_same_elsewhere(estate: Estate) -> None:
     assert found(estate, case) == ("replaced", "version 3 is current")
 
 
+def test_the_account_that_administers_a_system_is_looked_at(estate: Estate) -> None:
+    estate.must("secret/data/app/mail", {"data": {"password": "admin password"}})
+    estate.get("secret/data/app/mail", estate.login("colleague"))
+    case = estate.open_case("person:colleague", start="3s")
+    estate.on(case, "contain")
+    estate.on(case, "rotate", secret="secret/app/mail@2", method="reset", receipt="ticket 9")
+    estate.must("secret/data/app/mail", {"data": {"password": "another one"}})
+    words = "database/config/orders administers its system with it"
+    assert found(estate, case) == ("current", words)
+    estate.must("database/rotate-root/orders")
+    assert found(estate, case) == ("replaced", "version 3 is current")
+
+
+def test_a_sealed_segment_may_have_it(estate: Estate) -> None:
+    one = {"secret_shares": 1, "secret_threshold": 1}
+    share = text(estate.must("segment/segments/prod", one), "keys", 0)
+    options = {"version": "2", "segment": "prod"}
+    estate.must("sys/mounts/prod", {"type": "kv", "options": options})
+    estate.must("segment/flows/house/prod", {})
+    estate.must("segment/segments/prod/unseal", {"key": share})
+    estate.must("prod/data/relay", {"data": {"password": VALUE}})
+    case = replaced(estate)
+    estate.must("segment/segments/prod/seal")
+    state, detail = found(estate, case)
+    assert (state, "in use in prod/ cannot be told" in detail) == ("unknown", True)
+    assert ("still current", MAIL) in opened(estate.verdict(case))
+    estate.must("segment/segments/prod/unseal", {"key": share})
+    assert found(estate, case) == ("current", HIDDEN)
+    # What is destroyed nobody can read again, and no system takes what nobody has.
+    estate.must("segment/segments/prod/seal")
+    estate.must("segment/segments/prod/destroy", {"confirm": "prod"})
+    assert found(estate, case) == ("replaced", "version 2 is current")
+
+
+def test_a_search_that_stops_early_finds_nothing_clean(estate: Estate) -> None:
+    """Hundreds of values that begin alike use up the comparisons, and hide the last one."""
+    estate.must("secret/data/app/relay", {"data": {"login": "a" * 20_000 + VALUE}})
+    many = {f"f{number}": "a" * number + "b" for number in range(8, 150)}
+    estate.must("secret/data/app/mail", {"data": {**many, "password": VALUE}})
+    estate.get("secret/data/app/mail", estate.login("colleague"))
+    case = estate.open_case("person:colleague", start="3s")
+    estate.on(case, "contain")
+    estate.on(case, "rotate", secret="secret/app/mail@2", method="reset", receipt="ticket 9")
+    estate.must("secret/data/app/mail", {"data": {"password": "another one"}})
+    state, detail = found(estate, case)
+    assert (state, "too many comparisons" in detail) == ("current", True)
+
+
 def test_a_version_before_the_current_one_is_not_given_out(estate: Estate) -> None:
     estate.must("secret/data/app/relay", {"data": {"login": VALUE}})
     estate.must("secret/data/app/relay", {"data": {"login": "a new one"}})
@@ -116,14 +176,14 @@ def test_a_version_before_the_current_one_is_not_given_out(estate: Estate) -> No
 
 def test_a_name_like_that_of_a_generated_secret_does_not_make_it_one(estate: Estate) -> None:
     path = "static-creds/mail"
-    estate.must(f"secret/data/{path}", {"data": {"pin": 83_150_224}})
+    estate.must(f"secret/data/{path}", {"data": {"pin": 4_711}})
     policy = f'path "secret/data/{path}" {{ capabilities = ["read"] }}'
     estate.must("sys/policies/acl/mail", {"policy": policy})
     estate.get(f"secret/data/{path}", estate.login("colleague"))
     case = estate.open_case("person:colleague", start="3s")
     estate.on(case, "contain")
     estate.on(case, "rotate", secret=f"secret/{path}@1", method="reset", receipt="ticket 9")
-    estate.must(f"secret/data/{path}", {"data": {"pin": 83_150_224}})
+    estate.must(f"secret/data/{path}", {"data": {"pin": 4_711}})
     state, detail = found(estate, case)
     assert state == "current"
     assert "cannot be told" in detail

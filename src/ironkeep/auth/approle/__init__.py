@@ -9,16 +9,17 @@ Both can be copied. A machine whose platform can vouch for it should log in by `
     login       logins
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Final
 
 from ironkeep.access.devices.machine import REQUIRED
 from ironkeep.access.identity_report.copyable_logins import Copyable
-from ironkeep.auth.approle import issuing, login, role, settings
+from ironkeep.auth.approle import issuing, login, role, secret_ids, settings
 from ironkeep.auth.approle.issuing import NewSecretId, WhichAccessor, WhichSecretId
 from ironkeep.auth.approle.login import LoginInput
 from ironkeep.auth.approle.role import OWN, ROLES, RoleInput
 from ironkeep.core.operation import Operation
+from ironkeep.core.secret import Secret
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.mount import Mount
 from ironkeep.plugin.route import Handler, Route
@@ -127,6 +128,19 @@ class AppRole:
                 created_ns=found.created_ns,
                 used_ns=found.used_ns,
             )
+
+    def accepted(
+        self, call: Call, texts: Collection[bytes], names: Collection[str]
+    ) -> Iterator[tuple[str, Callable[[], bool] | None]]:
+        """Yield the roles of which a text is a secret id, or the role id where that is enough."""
+        del names
+        short = [Secret(each) for each in texts if len(each) <= secret_ids.MAX_SECRET_ID]
+        for name, found in ROLES.all_of(call.store):
+            if not found.bind_secret_id and found.role_id.encode() in texts:
+                yield f"it is the role id of {call.mount.path}role/{name}, which is enough", None
+            hashes = (secret_ids.hash_of(call, name, each) for each in short)
+            if any(secret_ids.find(call, name, each) is not None for each in hashes):
+                yield f"it is a secret id of {call.mount.path}role/{name}", None
 
     def login_names(self, store: Store, alias: str) -> Iterable[str]:
         """Return the roles that have, or last had, the role id that an alias is."""

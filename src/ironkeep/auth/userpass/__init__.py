@@ -10,13 +10,16 @@ Source: the Vault HTTP API, auth/userpass, and Vault's user lockout. A password 
 it is typed: people should log in by `passkey`.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Final
 
 from ironkeep.access.identity_report.copyable_logins import Copyable
 from ironkeep.auth.userpass import login, users
+from ironkeep.auth.userpass.hashing import MAX_PASSWORD, verification
 from ironkeep.auth.userpass.users import PasswordInput, PoliciesInput, UserInput
 from ironkeep.core.operation import Operation
+from ironkeep.core.secret import Secret
+from ironkeep.core.text.spelling import folded
 from ironkeep.identity.token_params import LOGIN, login_name
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.mount import Mount
@@ -86,6 +89,18 @@ class Userpass:
                 "register a passkey, and demand a device: tune the mount to token_device=required",
                 created_ns=known[0].start_ns if known else 0,
             )
+
+    def accepted(
+        self, call: Call, texts: Collection[bytes], names: Collection[str]
+    ) -> Iterator[tuple[str, Callable[[], bool] | None]]:
+        """Yield the passwords of users that texts may be."""
+        for name in sorted({folded(each) for each in names}):
+            user = users.find(call, name) if 0 < len(name) <= users.MAX_NAME else None
+            if user is None:
+                continue
+            words = f"it is the password of the user {call.mount.path}users/{name}"
+            for text in (each for each in texts if 0 < len(each) <= MAX_PASSWORD):
+                yield words, verification(user.password_hash, Secret(text))
 
     def login_names(self, store: Store, alias: str) -> Iterable[str]:
         """Return the one user of an alias: its own name."""

@@ -3,11 +3,15 @@
 import json
 from collections.abc import Iterator
 from functools import partial
+from typing import Final
 
 from ironkeep.core.secret import Secret
 from ironkeep.credentials.listing import Kept, Served
 from ironkeep.engines.kv import document, metadata as meta, versions as stored
 from ironkeep.store.barrier import Store
+
+LONG_NUMBER: Final = 10_000_000
+"""Integers from here on may be keys or PINs; smaller ones are ports, times and counts."""
 
 
 def first(store: Store) -> Iterator[Kept]:
@@ -70,10 +74,12 @@ def _fields(store: Store, path: str, _number: int) -> tuple[tuple[str, Secret], 
 def _texts(name: str, value: object) -> Iterator[tuple[str, str]]:
     """Yield every string in a JSON value with the name of the field that it is in.
 
-    Numbers and booleans are too common to search for.
+    Long integers count as strings. Other numbers and booleans are too common to search for.
     """
     if isinstance(value, str):
         yield name, value
+    elif isinstance(value, int) and value >= LONG_NUMBER:
+        yield name, str(value)
     elif isinstance(value, dict):
         for key, each in value.items():
             yield from _texts(key, each)

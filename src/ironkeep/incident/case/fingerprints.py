@@ -161,10 +161,15 @@ def normal(data: bytes) -> bytes:
     return data.replace(b"\r\n", b"\n").strip()
 
 
+def unquoted(data: bytes) -> bytes:
+    """Return data with its percent escapes decoded."""
+    return _ESCAPE.sub(lambda found: unhexlify(found[1]), data)
+
+
 def _decoded(part: bytes) -> Iterator[bytes]:
     """Yield the decoded form of every encoding in part."""
     if b"%" in part:
-        yield _ESCAPE.sub(lambda found: unhexlify(found[1]), part)
+        yield unquoted(part)
     if b"\\" in part:
         yield _JSON.sub(_from_json, part)
     joined = _BREAKS.sub(b"", part)

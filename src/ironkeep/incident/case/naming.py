@@ -25,7 +25,9 @@ from ironkeep.core.evidence.node import (
 from ironkeep.core.ids import DeviceId, EntityId, MountUuid
 from ironkeep.core.operation import Operation
 from ironkeep.core.policy.secret_class import SecretClass
+from ironkeep.core.secret import Secret
 from ironkeep.credentials.listing import Kept, Spot, kept_at, kept_of, spot_of
+from ironkeep.credentials.store import CONFIG, CredentialId
 from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.mount import Mount
@@ -63,6 +65,11 @@ class Names:
         segment = segments.table(self._call.tx).by_place.get(mount.uuid)
         return segment is not None and not segments.keys.is_open(segment)
 
+    def is_destroyed(self, mount: Mount) -> bool:
+        """Return whether nothing can ever be read from a mount again: its segment has no keys."""
+        segment = self._house.segments.table(self._call.tx).by_place.get(mount.uuid)
+        return segment is not None and segment.state != "live"
+
     def kept(self, mount: Mount) -> Iterator[Kept]:
         """Yield the secrets stored in a mount, in no order."""
         house, tx = self._house, self._call.tx
@@ -93,6 +100,15 @@ class Names:
         if secret_class is not SecretClass.OPEN:
             return False
         return bool(self._call.actor().acl.decide(read, Operation.READ).allowed)
+
+    def admins(self, mount: Mount) -> Iterator[tuple[str, Secret]]:
+        """Yield path and present password of the accounts by which a mount administers systems."""
+        credentials, tx = self._house.credentials.store, self._call.tx
+        for name in credentials.paths(tx, mount.uuid, CONFIG.rstrip("/")):
+            which = CredentialId(mount.uuid, CONFIG + name)
+            current = credentials.current(tx, which)
+            if current is not None:
+                yield which.path, credentials.secret(tx, which, current)
 
     def spot(self, secret: NodeId) -> tuple[Mount, Spot]:
         """Return the mount of a secret's node, and what is at its path there."""

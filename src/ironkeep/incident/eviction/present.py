@@ -6,6 +6,7 @@ whose value another secret has: who knows it can use it there (elsewhere.py). Th
 record of its own (`records.Compared`), without any value.
 """
 
+import re
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -13,14 +14,28 @@ from ironkeep.core.evidence import records as ev
 from ironkeep.core.evidence.node import NodeId, NodeKind, kind_of, place_of
 from ironkeep.credentials.listing import Kept
 from ironkeep.incident.case.workspace import Workspace
-from ironkeep.incident.eviction.elsewhere import elsewhere
+from ironkeep.incident.eviction.accepted import accepted
+from ironkeep.incident.eviction.elsewhere import Elsewhere, elsewhere
 from ironkeep.incident.eviction.texts import fields_of, is_among
 from ironkeep.plugin.effects.effects import Steps, pause
 
 IN_A_TURN: Final = 8
 """Secrets compared in one turn: some milliseconds."""
 
+MAX_NAMED: Final = 5
+"""Sealed mounts named in one answer."""
+
 _GONE: Final = "the vault has no such secret any more"
+_GONE_UNSEEN: Final = (
+    "the vault has no such secret any more, and nobody compared it before it was removed, so "
+    "whether its value is in use under another name cannot be told: exempt it"
+)
+_CURRENT: Final = re.compile(r"version \d+ is current")
+_SEALED: Final = "its segment is sealed: open it, and probe again"
+_UNSEEN: Final = (
+    "whether its value is in use in {mounts} cannot be told, which is sealed: open it, and probe "
+    "again"
+)
 _UNVERSIONED: Final = (
     "the mount keeps no versions, so whether the value was replaced cannot be told: delete it, and "
     "store the new one in a mount of version 2"
@@ -38,20 +53,33 @@ def compare(workspace: Workspace, chosen: Iterable[NodeId]) -> Steps[list[dict[s
     """
     results, versions = list[dict[str, Any]](), list(chosen)
     others = yield from elsewhere(workspace, versions)
+    logins = yield from accepted(workspace, versions)
     turn = yield from pause()
     for number, version in enumerate(versions, start=1):
-        found = _look(workspace, version)
-        if found is not None and not found[0] and version in others:
-            found = True, others[version]
-        state = "unknown" if found is None else "current" if found[0] else "replaced"
-        words = found[1] if found is not None else "its segment is sealed: open it, and probe again"
+        found, words = _judged(_look(workspace, version), version, others, logins)
         if found is not None:
-            record = ev.Compared(workspace.case, version, turn.now_ns, *found)
+            record = ev.Compared(workspace.case, version, turn.now_ns, found, words)
             workspace.house.scope.note(record, turn.now_ns, workspace.by)
+        state = "unknown" if found is None else "current" if found else "replaced"
         results.append({"secret": workspace.label(version), "state": state, "detail": words})
         if number % IN_A_TURN == 0:
             turn = yield from pause()
     return results
+
+
+def _judged(
+    looked: tuple[bool, str] | None, version: NodeId, others: Elsewhere, logins: dict[NodeId, str]
+) -> tuple[bool | None, str]:
+    """Return whether a version is given out or in use, None if that is not known; and why."""
+    if looked is None:
+        return None, _SEALED
+    same, words = looked
+    further = [each[version] for each in (others.found, logins) if version in each]
+    if further:
+        return True, "; ".join(dict.fromkeys([words, *further] if same else further))
+    if not same and version in others.searched and others.sealed:
+        return None, _UNSEEN.format(mounts=", ".join(others.sealed[:MAX_NAMED]))
+    return same, words
 
 
 def comparable(workspace: Workspace, only: NodeId | None) -> list[NodeId]:
@@ -74,12 +102,12 @@ def _look(workspace: Workspace, version: NodeId) -> tuple[bool, str] | None:
     names = workspace.names
     mount = next((each for each in names.mounts() if each.uuid == uuid), None)
     if mount is None:
-        return False, _GONE
+        return _gone(workspace, version)
     if names.is_sealed(mount):
         return None
     kept = names.kept_at(mount, path)
     if kept is None:
-        return False, _GONE
+        return _gone(workspace, version)
     if kept.current == 0 and number == 0:
         return True, _UNVERSIONED
     if kept.current == number:
@@ -95,6 +123,17 @@ def _look(workspace: Workspace, version: NodeId) -> tuple[bool, str] | None:
     if kept.is_generated or _seen(workspace, version, kept):
         return False, replaced
     return True, _UNREADABLE.format(number=number, current=kept.current)
+
+
+def _gone(workspace: Workspace, version: NodeId) -> tuple[bool, str]:
+    """Return whether a version that is gone may be in use, by its last comparison, and in words.
+
+    A comparison while it was itself current is enough if its value was nowhere else.
+    """
+    last = workspace.file.about(ev.Compared, version, "")[-1:]
+    if any(each.record.words == _GONE or _CURRENT.fullmatch(each.record.words) for each in last):
+        return False, _GONE
+    return True, _GONE_UNSEEN
 
 
 def _known_ns(workspace: Workspace, version: NodeId) -> int:
