@@ -961,6 +961,17 @@ class Entry:
         return f"person:{named}" if isinstance(named, str) and named else ""
 
     @property
+    def wrote(self) -> str:
+        """The version of a secret that this entry stored, or empty."""
+        given = self.audited.get("wrote")
+        if not isinstance(given, str):
+            return ""
+        found = re.fullmatch(r"(.+)@([0-9]{1,18})", given, re.ASCII | re.DOTALL)
+        if found is None:
+            refuse(6, f"entry {self.index} wrote no version of a secret")
+        return f"secret:{self.mount}/{found[1]}@{int(found[2])}"
+
+    @property
     def presented(self) -> str:
         """The session whose token this entry presented beside its own, or empty."""
         named = self.audited.get("presented")
@@ -1037,8 +1048,10 @@ def entry_of(index: int, body: str) -> Entry:
         released=tuple(map(released_by, field_of("released", []))),
         **{name: field_of(name, "") for name in ENTRY_TEXTS},
     )  # fmt: skip
-    made = filter(None, (entry.session, entry.factor_of, entry.set_device, *entry.versions))
-    named = (*entry.actors, *(made if entry.is_act else ()))
+    made = () if not entry.is_act else filter(
+        None, (entry.session, entry.factor_of, entry.set_device, entry.wrote, *entry.versions)
+    )
+    named = (*entry.actors, *made)
     require(all(map(is_node, named)), 6, f"entry {index} names no node")
     return entry
 
@@ -1492,7 +1505,7 @@ def gate_edges(entry: Entry) -> list[tuple[str, str, str]]:
 
 
 def add_factors(file: CaseFile, add: Callable[..., None]) -> None:
-    """Add the edges to people whose factors somebody set, and to devices that were enrolled."""
+    """Add the edges to people whose factors somebody set, to devices, and to what was written."""
     people: dict[str, list[Entry]] = defaultdict(list)
     for act in file.acts:
         people[act.factor_of].append(act)
@@ -1505,6 +1518,9 @@ def add_factors(file: CaseFile, add: Callable[..., None]) -> None:
         if act.set_device and act.path.startswith("device/enrol/"):
             for actor in act.actors:
                 add(actor, "made", act.set_device, act.time, act.time + 1)
+    for act in file.acts:
+        for actor in act.actors if act.wrote else ():
+            add(actor, "made", act.wrote, act.time, act.time + 1)
 
 
 def add_logins(file: CaseFile, add: Callable[..., None]) -> None:

@@ -37,6 +37,8 @@ SET_AGAIN: Final = "password_again"
 """The field of `audited` that is true if a request set a password that the name had before."""
 HANDED_OUT: Final = "handed_out"
 """The field of `audited` that is true if an answer that needs no session gave out a token."""
+WROTE: Final = "wrote"
+"""The field of `audited` with the secret that a request stored, `<record path>@<version>`."""
 PRESENTED: Final = "presented"
 """The field of `audited` with the accessor of another token that a request presents."""
 

@@ -73,7 +73,9 @@ class RandomCase:
         person = pick.choice(PEOPLE).partition(":")[2]
         if pick.random() < 0.5:
             op = pick.choice(("update", "delete"))
-            return {"op": op, "audited": {"factor_of": person}}
+            wrote = f"{pick.choice(PATHS)}@{pick.randint(1, 3)}"
+            audited = pick.choice(({"factor_of": person}, {"wrote": wrote}))
+            return {"op": op, "mount": pick.choice((MOUNT, MOUNT, "")), "audited": audited}
         names = [each.replace(":", "/") for each in (*PEOPLE, *SESSIONS, *DEVICES)]
         name = pick.choice((*names, ""))
         makers = [f"{name}@{self._instant()}@{self._instant()}"]

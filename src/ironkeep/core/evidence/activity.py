@@ -1,5 +1,6 @@
 """The granted requests of people, sessions and devices, read from the journal's entries."""
 
+import re
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from heapq import merge
@@ -8,7 +9,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from ironkeep.core.errors import InvalidRequest
-from ironkeep.core.event import FACTOR_OF, HANDED_OUT, MADE_BY, PRESENTED, Entry
+from ironkeep.core.event import FACTOR_OF, HANDED_OUT, MADE_BY, PRESENTED, WROTE, Entry
 from ironkeep.core.evidence.node import NodeId, NodeKind, node, secret_version
 from ironkeep.core.evidence.reach import FOREVER, Edge, EdgeKind
 from ironkeep.core.operation import Operation
@@ -17,6 +18,7 @@ CHANGES: Final = frozenset({Operation.CREATE, Operation.UPDATE, Operation.PATCH,
 
 _Asked = tuple[str, tuple[NodeId, ...]]
 _ENROL: Final = "device/enrol/"
+_NUMBER: Final = re.compile(r"[0-9]{1,18}")
 
 MAKERS: Final = {
     "session": NodeKind.SESSION, "person": NodeKind.PERSON, "device": NodeKind.DEVICE,
@@ -72,6 +74,8 @@ class Activity:
         """The acts that set, or invited to set, or removed a factor of a person."""
         self.enrolments: Final[list[tuple[Act, NodeId]]] = []
         """The acts that brought a device, which has its key from whoever acted."""
+        self.writes: Final[list[tuple[Act, NodeId]]] = []
+        """The acts that stored a version of a secret: whoever acted knows its value."""
         self._issued: Final[dict[NodeId, list[Act]]] = {}
         self._reads_of: Final[dict[NodeId, list[Read]]] = {}
         self._by: Final[dict[NodeId, list[Act]]] = {}
@@ -154,6 +158,9 @@ class Activity:
         device = act.entry.audited.get("device")
         if act.entry.path.startswith(_ENROL) and isinstance(device, str) and device:
             self.enrolments.append((act, node(NodeKind.DEVICE, device)))
+        version = written_by(act.entry)
+        if version is not None:
+            self.writes.append((act, version))
 
     def reads_of(self, version: NodeId) -> list[Read]:
         """Return the reads of one version, in order."""
@@ -231,6 +238,17 @@ def is_handed_out(entry: Entry) -> bool:
     """Return whether a request without an actor gave out a token: anybody may have it."""
     handed = bool(entry.issued) and entry.audited.get(HANDED_OUT) is True
     return handed and not actors_of(entry)
+
+
+def written_by(entry: Entry) -> NodeId | None:
+    """Return the version that a request stored; raise InvalidRequest if it is malformed."""
+    wrote = entry.audited.get(WROTE)
+    if not isinstance(wrote, str):
+        return None
+    path, _, number = wrote.rpartition("@")
+    if not (path and _NUMBER.fullmatch(number)):
+        raise InvalidRequest(f"not a version of a secret: {wrote[:80]!r}")
+    return secret_version(entry.mount, path, int(number))
 
 
 def makers_of(entry: Entry) -> Iterator[Maker]:

@@ -110,7 +110,7 @@ class CaseFile:
         return Graph(edges, self.estate.needs, dict(self._closed()), dict(self._ended()))
 
     def _made(self) -> Iterator[Edge]:
-        """Yield an edge to all that somebody set up: people by their factors, logins, devices."""
+        """Yield an edge to all that somebody made: factors of people, devices, secrets, logins."""
         for person, acts in self.activity.factors.items():
             for act in acts:
                 # Removing a factor lets nobody in.
@@ -118,6 +118,8 @@ class CaseFile:
                     yield from _edges(act.index, act.actors, person, act.entry.time_ns)
         for act, device in self.activity.enrolments:
             yield from _edges(act.index, act.actors, device, act.entry.time_ns)
+        for act, version in self.activity.writes:
+            yield from _edges(act.index, act.actors, version, act.entry.time_ns)
         for act, makers in self.activity.logins:
             issued, entity = act.entry.issued, act.entry.entity
             let_in = [node(NodeKind.SESSION, issued)] if issued else []

@@ -7,7 +7,7 @@ its lease duration, a hint to clients; nothing expires.
 from typing import Final
 
 from ironkeep.core.errors import InvalidRequest, NotFound
-from ironkeep.core.event import Released
+from ironkeep.core.event import WROTE, Released
 from ironkeep.core.operation import Operation
 from ironkeep.core.text.numbers import loads
 from ironkeep.credentials.gone.removed import Removed
@@ -50,7 +50,7 @@ def write(call: Call) -> Response:
     if not call.raw:
         raise InvalidRequest("missing data fields")
     call.store.put(call.path, document.encode(call.raw))
-    return Response()
+    return Response(audited={WROTE: f"{call.path}@0"})
 
 
 def delete(call: Call) -> Response:

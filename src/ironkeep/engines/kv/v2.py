@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from ironkeep.core.errors import Conflict, InvalidRequest, NotFound
-from ironkeep.core.event import Released
+from ironkeep.core.event import WROTE, Released
 from ironkeep.core.operation import Operation
 from ironkeep.core.text.numbers import loads
 from ironkeep.engines.kv import document, metadata as meta, v2_metadata, versions as stored
@@ -200,7 +200,7 @@ def _store(
     versions = {**key.versions, number: version}
     key = msgspec.structs.replace(key, current=number, updated_ns=now, versions=versions)
     known = stored.save(call.store, path, key)
-    return Response(data=known.version_shape(number, version), audited={"version": number})
+    return Response(data=known.version_shape(number, version), audited={"version": number, WROTE: f"{path}@{number}"})
 
 
 def delete(call: Call, given: Put) -> Response:
