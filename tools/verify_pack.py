@@ -1048,8 +1048,12 @@ def entry_of(index: int, body: str) -> Entry:
         released=tuple(map(released_by, field_of("released", []))),
         **{name: field_of(name, "") for name in ENTRY_TEXTS},
     )  # fmt: skip
-    made = () if not entry.is_act else filter(
-        None, (entry.session, entry.factor_of, entry.set_device, entry.wrote, *entry.versions)
+    made = (
+        ()
+        if not entry.is_act
+        else filter(
+            None, (entry.session, entry.factor_of, entry.set_device, entry.wrote, *entry.versions)
+        )
     )
     named = (*entry.actors, *made)
     require(all(map(is_node, named)), 6, f"entry {index} names no node")
@@ -1459,6 +1463,7 @@ def edges_of(file: CaseFile) -> dict[str, list[Edge]]:
     require(sum(map(len, edges.values())) <= MAX_LINKS, 6, "more than 1,000,000 links")
     add_reads(file, add)
     add_factors(file, add)
+    add_writes(file, add)
     add_logins(file, add)
     return edges
 
@@ -1505,7 +1510,7 @@ def gate_edges(entry: Entry) -> list[tuple[str, str, str]]:
 
 
 def add_factors(file: CaseFile, add: Callable[..., None]) -> None:
-    """Add the edges to people whose factors somebody set, to devices, and to what was written."""
+    """Add the edges to people whose factors somebody set, and to devices that were enrolled."""
     people: dict[str, list[Entry]] = defaultdict(list)
     for act in file.acts:
         people[act.factor_of].append(act)
@@ -1518,6 +1523,10 @@ def add_factors(file: CaseFile, add: Callable[..., None]) -> None:
         if act.set_device and act.path.startswith("device/enrol/"):
             for actor in act.actors:
                 add(actor, "made", act.set_device, act.time, act.time + 1)
+
+
+def add_writes(file: CaseFile, add: Callable[..., None]) -> None:
+    """Add the edges to the versions of secrets that somebody stored."""
     for act in file.acts:
         for actor in act.actors if act.wrote else ():
             add(actor, "made", act.wrote, act.time, act.time + 1)

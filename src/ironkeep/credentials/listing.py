@@ -14,7 +14,7 @@ from ironkeep.core.ids import MountUuid
 from ironkeep.core.secret import Secret
 from ironkeep.credentials.gone.removed import TOGETHER, Gone, Removed
 from ironkeep.credentials.gone.spans import Span, added
-from ironkeep.credentials.store import CredentialId, CredentialStore
+from ironkeep.credentials.store import CONFIG, CredentialId, CredentialStore
 from ironkeep.plugin.mount import Mount
 from ironkeep.plugin.mounts import Mounts
 from ironkeep.plugin.route import Plugins
@@ -147,7 +147,7 @@ def kept_at(
     plugin: Any, mount: Mount, store: Store, credentials: CredentialStore, tx: Tx, path: str
 ) -> Kept | None:
     """Return the secret at a path of a mount (as in `Kept.path`), or None."""
-    if path.startswith(f"{STATIC}/"):
+    if path.startswith((f"{STATIC}/", CONFIG)):
         found = _managed(CredentialId(mount.uuid, path), credentials, tx)
         if found is not None:
             return found

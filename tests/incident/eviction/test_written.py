@@ -61,6 +61,20 @@ def test_a_password_that_an_exposed_person_imported_is_exposed(estate: Estate) -
     assert ("not revoked", "database/static-creds/mine version 1") in opened(estate.verdict(case))
 
 
+def test_so_is_that_of_the_account_that_administers_a_system(estate: Estate) -> None:
+    ann = may_write(estate, "database/config/orders")
+    given = {"password": "admin password", "verify_connection": True}
+    estate.must("database/config/orders", given, ann)
+    case = explained(estate)
+    admin = next(
+        label for _, label in opened(estate.verdict(case)) if label.startswith("database/config")
+    )
+    for step in ("rotate", "kill", "probe"):
+        estate.on(case, step)
+    left = {check for check, label in opened(estate.verdict(case)) if label == admin}
+    assert not {"not revoked", "still current"} & left
+
+
 def test_what_they_wrote_before_the_breach_is_not(estate: Estate) -> None:
     ann = may_write(estate, "secret/data/app/mail")
     estate.must("secret/data/app/mail", {"data": {"password": "chosen by ann"}}, ann)

@@ -116,10 +116,8 @@ class CaseFile:
                 # Removing a factor lets nobody in.
                 if act.entry.op != Operation.DELETE:
                     yield from _edges(act.index, act.actors, person, act.entry.time_ns)
-        for act, device in self.activity.enrolments:
-            yield from _edges(act.index, act.actors, device, act.entry.time_ns)
-        for act, version in self.activity.writes:
-            yield from _edges(act.index, act.actors, version, act.entry.time_ns)
+        for act, thing in (*self.activity.enrolments, *self.activity.writes):
+            yield from _edges(act.index, act.actors, thing, act.entry.time_ns)
         for act, makers in self.activity.logins:
             issued, entity = act.entry.issued, act.entry.entity
             let_in = [node(NodeKind.SESSION, issued)] if issued else []

@@ -5,6 +5,7 @@ from functools import partial
 
 from ironkeep.core.credential.connector import Probe
 from ironkeep.core.errors import Conflict, InvalidRequest, UpstreamFailed
+from ironkeep.core.event import WROTE, Value
 from ironkeep.core.secret import Secret
 from ironkeep.credentials import jobs
 from ironkeep.credentials.connections import Connection, ConnectionId
@@ -12,8 +13,10 @@ from ironkeep.credentials.jobs import Shown
 from ironkeep.credentials.managed import Credentials, Rotated
 from ironkeep.credentials.rotation_record import Strategy
 from ironkeep.credentials.store import Credential, CredentialId
+from ironkeep.plugin.call import Call
 from ironkeep.plugin.effects.answer import Outside
 from ironkeep.plugin.effects.effects import Steps, Turn
+from ironkeep.plugin.response import Response
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +74,10 @@ def _judged(connection: Connection, shown: Shown, given: Admission) -> list[str]
             "verify_connection=false to the connection to accept untried passwords"
         )
     return [f"the password was stored untried: {shown.reason}"]
+
+
+def stored(call: Call, which: CredentialId, warnings: list[str], *, by_hand: bool) -> Response:
+    """Answer a change of an account; by hand, whoever asked knows the password that it stored."""
+    current = call.use(Credentials).store.current(call.tx, which) if by_hand else None
+    wrote: dict[str, Value] = {} if current is None else {WROTE: f"{which.path}@{current}"}
+    return Response(warnings=warnings, audited=wrote)

@@ -24,6 +24,7 @@ from ironkeep.credentials.managed import Credentials, Rotated
 from ironkeep.credentials.outcomes import Probed
 from ironkeep.credentials.rotation_record import Strategy
 from ironkeep.credentials.store import Credential
+from ironkeep.engines.database.admission import stored
 from ironkeep.engines.database.moving import Evidence, evidence
 from ironkeep.engines.database.options import CONFIG, refuse_others
 from ironkeep.engines.database.statements import check_statements
@@ -109,11 +110,9 @@ def configure(call: Call, given: Configure) -> Response | Suspend:
         if waits(answer):
             return answer
     steps = _configure(call.services, turn_of(call), which, given)
-    return run(call, steps, _configured)
-
-
-def _configured(_call: Call, warnings: list[str]) -> Response:
-    return Response(warnings=warnings)
+    admin = call.use(Credentials).accounts.admin(which)
+    by_hand = given.password is not None
+    return run(call, steps, lambda later, words: stored(later, admin, words, by_hand=by_hand))
 
 
 def _configure(

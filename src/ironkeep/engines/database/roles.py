@@ -21,7 +21,7 @@ from ironkeep.credentials.connections import ConnectionId, check_name
 from ironkeep.credentials.managed import Credentials, Rotated
 from ironkeep.credentials.rotation_record import RotationState, Stage, Strategy
 from ironkeep.credentials.store import Credential, CredentialId
-from ironkeep.engines.database.admission import Admission, admit
+from ironkeep.engines.database.admission import Admission, admit, stored
 from ironkeep.engines.database.configuration import check_username, rotated
 from ironkeep.engines.database.options import STATIC_ROLE, refuse_others
 from ironkeep.engines.database.statements import check_statements
@@ -114,11 +114,14 @@ def _create(call: Call, given: StaticRole, which: CredentialId) -> Response | Su
     )
     strategy = Strategy.SELF if given.self_managed else Strategy.ADMIN
     admission = Admission(which, about, strategy, given.password, given.skip_import_rotation)
-    return run(call, admit(call.use(Credentials), turn_of(call), admission), _admitted)
+    steps = admit(call.use(Credentials), turn_of(call), admission)
+    return run(call, steps, lambda later, outcome: _admitted(later, which, outcome))
 
 
-def _admitted(call: Call, outcome: Rotated | list[str]) -> Response:
-    return Response(warnings=outcome) if isinstance(outcome, list) else rotated(call, outcome)
+def _admitted(call: Call, which: CredentialId, outcome: Rotated | list[str]) -> Response:
+    if isinstance(outcome, list):
+        return stored(call, which, outcome, by_hand=True)
+    return rotated(call, outcome)
 
 
 def _change(call: Call, given: StaticRole, which: CredentialId, about: Credential) -> Response:

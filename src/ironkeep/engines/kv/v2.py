@@ -200,7 +200,10 @@ def _store(
     versions = {**key.versions, number: version}
     key = msgspec.structs.replace(key, current=number, updated_ns=now, versions=versions)
     known = stored.save(call.store, path, key)
-    return Response(data=known.version_shape(number, version), audited={"version": number, WROTE: f"{path}@{number}"})
+    return Response(
+        data=known.version_shape(number, version),
+        audited={"version": number, WROTE: f"{path}@{number}"},
+    )
 
 
 def delete(call: Call, given: Put) -> Response:
