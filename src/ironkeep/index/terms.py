@@ -16,7 +16,7 @@
 
 A term is what ‖ value as text. The index stores a keyed digest of it (`index.key`), so a reader of
 the public log learns no names. Entries of changes to users, roles, policies and mounts are found by
-their path, and so are writes of secrets: an entry of a write does not carry the record path.
+their path, and so are writes of secrets: the record path in `wrote` has no term.
 """
 
 from collections.abc import Iterator
