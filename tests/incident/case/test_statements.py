@@ -117,6 +117,24 @@ def test_a_person_who_was_made_by_another_is_no_second_one(estate: Estate) -> No
     assert confirm(estate, case, entry).error is None
 
 
+def test_a_machine_states_and_confirms_nothing(estate: Estate) -> None:
+    """Whoever has its credential, such as a role id that is enough, would be two people by it."""
+    estate.must("sys/auth/approle", {"type": "approle"})
+    role = "auth/approle/role/machine"
+    given = {"token_policies": "responder", "bind_secret_id": False}
+    estate.must(role, {**given, "secret_id_bound_cidrs": "127.0.0.1/32"})
+    role_id = text(estate.get(f"{role}/role-id"), "role_id")
+    machine = estate.request(Operation.UPDATE, "auth/approle/login", {"role_id": role_id}, "").token
+    case = estate.open_case("person:engineer", start="3s")
+    reply = confirm(estate, case, stated(estate, case), token=machine)
+    assert (reply.error, "takes a person" in said(reply)) == (PermissionDenied, True)
+    path = f"incident/cases/{case}/check-root"
+    checked = {"item": "policies", "sound": True, "detail": "looked at"}
+    assert estate.request(Operation.UPDATE, path, checked, machine).error is PermissionDenied
+    contain = f"incident/cases/{case}/contain"
+    assert estate.request(Operation.UPDATE, contain, {}, machine).error is None
+
+
 def test_a_token_of_nobody_confirms_nothing(estate: Estate) -> None:
     case = estate.open_case("person:engineer", start="3s")
     reply = confirm(estate, case, stated(estate, case), token="root")

@@ -97,7 +97,7 @@ def _exempt(workspace: Workspace, given: Exempt) -> Response:
     owner = workspace.owner(given.owner)
     expires = workspace.call.now_ns + given.ttl * SECOND_NS
     reason = words(given.reason, "a reason")
-    index = workspace.note(ev.Exempted(given.id, item, owner, reason, expires, workspace.people))
+    index = workspace.note(ev.Exempted(given.id, item, owner, reason, expires, workspace.vouching))
     data: dict[str, Any] = {
         "confirm": f"entry:{index}",
         "exempt": workspace.label(item),
@@ -119,7 +119,7 @@ def _check_root(workspace: Workspace, given: CheckRoot) -> Response:
     if item not in ev.ROOT_ITEMS:
         raise InvalidRequest(f"item must be one of {', '.join(ev.ROOT_ITEMS)}")
     detail = words(given.detail or root.summary(workspace, item), "detail")
-    index = workspace.note(ev.RootChecked(given.id, item, given.sound, detail, workspace.people))
+    index = workspace.note(ev.RootChecked(given.id, item, given.sound, detail, workspace.vouching))
     confirm = f"entry:{index}"
     return Response(
         data={"checked": item, "sound": given.sound, "detail": detail, "confirm": confirm}
@@ -136,6 +136,7 @@ def _confirm(workspace: Workspace, given: Confirm) -> Response:
         raise PermissionDenied(
             "a confirmation takes a person: log in as one, this token belongs to nobody"
         )
+    behind = workspace.vouching
     if not 0 < len(given.items) <= MAX_CONFIRMED:
         raise InvalidRequest(f"name 1 to {MAX_CONFIRMED} statements: entry:17")
     stated = _stated(workspace)
@@ -146,13 +147,13 @@ def _confirm(workspace: Workspace, given: Confirm) -> Response:
                 f"{item[:80]} is no statement of this case that takes a confirmation: its steps "
                 "list those that wait"
             )
-        if people & {workspace.by.entity, *workspace.people}:
+        if people & {workspace.by.entity, *behind}:
             raise PermissionDenied(
                 f"{item} was stated or confirmed by you, or by a token that you gave out: another "
                 "person has to confirm it"
             )
     items = tuple(dict.fromkeys(given.items))
-    workspace.note(ev.Confirmed(given.id, items, workspace.people))
+    workspace.note(ev.Confirmed(given.id, items, behind))
     return Response(data={"confirmed": list(items)})
 
 

@@ -26,6 +26,7 @@ from ironkeep.core.evidence.node import NodeId, NodeKind, node
 from ironkeep.core.evidence.reach import FOREVER
 from ironkeep.core.evidence.records import Evidence
 from ironkeep.core.evidence.verdict import Verdict, decide_on
+from ironkeep.core.ids import EntityId
 from ironkeep.core.text.goformat import rfc3339
 from ironkeep.core.units import SECOND_NS
 from ironkeep.credentials.actor import Actor, actor_of
@@ -58,6 +59,9 @@ class Stored(msgspec.Struct, frozen=True, omit_defaults=True):
 
 _OF_READABLE: Final = frozenset({"not surveyed", "not known", "origin unknown"})
 """The checks that find that it is not known in full what could be read."""
+
+_MACHINES: Final = frozenset({"approle", "cert", "jwt"})
+"""The auth methods by which machines log in."""
 
 _STORED: Final = Codec(Stored)
 _EARLIEST: Final = "earliest"
@@ -138,6 +142,19 @@ class Workspace:
     def people(self) -> tuple[str, ...]:
         """All people behind the caller's token, for a record of their statement."""
         return tuple(sorted(self.call.actor().people))
+
+    @property
+    def vouching(self) -> tuple[str, ...]:
+        """All people behind the caller's token; raise PermissionDenied if it is a machine's.
+
+        Whoever has a machine's credential would be a second person by it.
+        """
+        entity = self.house.identity.get(self.call.tx, EntityId(self.by.entity))
+        types = {mount.accessor: mount.type for mount in self.names.mounts()}
+        methods = {types.get(each.mount, "") for each in entity.aliases} - {""} if entity else set()
+        if methods and methods <= _MACHINES:
+            raise PermissionDenied("a statement takes a person: this token is that of a machine")
+        return self.people
 
     def note(self, record: ev.Record) -> int:
         """Journal a record of the case, attributed to the caller; return its index."""

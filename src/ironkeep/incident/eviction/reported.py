@@ -33,7 +33,7 @@ def report(
         words(method, "method (how it was revoked at its issuer)"),
         words(receipt, "receipt (its issuer's confirmation)"),
         _replacement(workspace, replacement),
-        people=workspace.people,
+        people=workspace.vouching,
     )
     index = workspace.note(record)
     done = {"secret": workspace.label(version), "state": "revoked", "detail": _CONFIRM}

@@ -218,7 +218,7 @@ def _explain(workspace: Workspace, given: Explain) -> Response:
     owner = workspace.owner(given.owner)
     system, item = _item(workspace, given)
     reason = words(given.reason, "a reason")
-    record = ev.Explained(given.id, system, item, owner, reason, workspace.people)
+    record = ev.Explained(given.id, system, item, owner, reason, workspace.vouching)
     index = workspace.note(record)
     return Response(data={"explained": item, "owner": owner, "confirm": f"entry:{index}"})
 
