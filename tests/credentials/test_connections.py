@@ -55,12 +55,15 @@ def test_a_connection_is_read_as_it_was_written(bench: Bench) -> None:
 
 
 def test_every_host_is_a_target_and_the_first_names_the_system() -> None:
-    first, second = CONNECTION.targets(Secret(b"password"))
+    first, second = CONNECTION.targets(Secret(b"kept"), Secret(b"earlier"))
     assert (first.endpoint, second.endpoint) == ("db.example:5432", "[::1]:6000")
     assert (second.database, second.admin_username, second.tls) == ("app", "keeper", Tls.DISABLE)
-    assert second.admin_password.equals(b"password")
+    assert second.admin_password.equals(b"kept")
     assert CONNECTION.system == "system:simulated/db.example:5432"
-    assert "password" not in repr(first).replace("admin_password", "")
+    assert not any(secret in repr(second) for secret in ("kept", "earlier'", "b'earlier"))
+    # Passwords are set at the first host; only the others can lag behind.
+    assert first.earlier_passwords == ()
+    assert [each.equals(b"earlier") for each in second.earlier_passwords] == [True]
 
 
 def test_roles_are_allowed_by_name_or_all_of_them() -> None:

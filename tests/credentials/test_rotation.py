@@ -456,6 +456,7 @@ def test_the_first_host_decides_that_a_version_is_in_force_and_a_replica_may_fol
     record = observe(record, Killed(), 0, 1)
     record = observe(record, lags(Probe.ALIVE), 0, 1)
     assert record.lagging is True
+    assert record.awaited() == [1]
     assert len(record.refused_ns) == 2
     # It asks again within a minute, however long the replica lags.
     now = 0
@@ -472,6 +473,7 @@ def test_the_first_host_decides_that_a_version_is_in_force_and_a_replica_may_fol
     assert record.lagging is not True
     record = observe(record, Presented(1, Probe.DEAD, first=Probe.DEAD), now, 1)
     assert record.state is RotationState.IDLE
+    assert record.awaited() == []
 
 
 def test_a_replica_that_refuses_does_not_hide_that_the_first_host_does() -> None:

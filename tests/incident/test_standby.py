@@ -35,11 +35,12 @@ def estate(primary: PostgresServer, standby: Standby) -> Estate:
     return started(primary, standby, primary.port, standby.port)
 
 
-def started(primary: PostgresServer, standby: Standby, *ports: int) -> Estate:
+def started(primary: PostgresServer, standby: Standby, *ports: int, **changes: str) -> Estate:
     """Return an estate whose database has the hosts at these ports."""
     primary.execute("ALTER ROLE app PASSWORD 'imported password'")
     caught_up(primary, standby)
-    return Estate(real=Real(PostgreSQL(SystemClock(), SystemEntropy()), config(primary, *ports)))
+    where = config(primary, *ports) | changes
+    return Estate(real=Real(PostgreSQL(SystemClock(), SystemEntropy()), where))
 
 
 def config(primary: PostgresServer, *ports: int) -> dict[str, Any]:
@@ -148,6 +149,33 @@ def test_a_standby_that_lags_holds_up_no_application_and_is_waited_for(
     estate.state(case)
     verdict = estate.verdict(case)
     assert [(i["check"], i["label"], i["words"]) for i in tables(verdict, "open_items")] == []
+
+
+def test_a_standby_that_lags_behind_its_administrator_is_cleared_all_the_same(
+    primary: PostgresServer, standby: Standby
+) -> None:
+    """The administering account goes first; what is paused still asks for its earlier password."""
+    primary.execute("CREATE ROLE keeper LOGIN SUPERUSER PASSWORD 'first password'")
+    keeper = {"username": "keeper", "password": "first password"}
+    estate = started(primary, standby, primary.port, standby.port, **keeper)
+    settled(estate, primary, standby)
+    stolen = estate.read_password(estate.login("engineer"))
+    caught_up(primary, standby)
+    session = let_in(standby, stolen)
+    standby.pause()
+    try:
+        estate.must("database/rotate-root/orders")
+        case = estate.open_case("person:engineer", start="4s")
+        estate.on(case, "contain")
+        (rotated,) = tables(estate.on(case, "rotate"), "rotated")
+        assert rotated["state"] == "waiting"
+        assert estate.get("database/static-roles/app")["state"] == "retiring"
+        with pytest.raises(psycopg.Error):
+            session.execute("SELECT 1")
+        assert [one["gaps"] for one in tables(estate.on(case, "sweep"), "swept")] == [[], []]
+    finally:
+        standby.resume()
+        session.close()
 
 
 def test_a_standby_that_is_gone_is_open_by_its_name(

@@ -51,6 +51,16 @@ class Accounts:
         assert serving is not None, "an account that sets its own password has a current version"
         return self._store.secret(tx, admin, serving)
 
+    def admin_secrets(self, tx: Tx, which: ConnectionId) -> list[Secret]:
+        """Return the password of the administering account, then those that replicas may ask for.
+
+        The others are of a rotation that the first host has finished and a replica has not yet.
+        """
+        admin = self.admin(which)
+        record = self._store.record(tx, admin)
+        earlier = [self._store.secret(tx, admin, each) for each in record.awaited()]
+        return [self.admin_secret(tx, which), *earlier]
+
     def account(self, tx: Tx, which: CredentialId, *, everywhere: bool = False) -> Account:
         """Return the account of a credential, with all that a job needs to act on it.
 
@@ -59,8 +69,8 @@ class Accounts:
         about = self._store.about(tx, which)
         connection_id = ConnectionId(which.mount, about.connection)
         connection = self._connections.get(tx, connection_id)
-        password = self.admin_secret(tx, connection_id)
-        targets = connection.everywhere(password) if everywhere else connection.targets(password)
+        passwords = self.admin_secrets(tx, connection_id)
+        targets = (connection.everywhere if everywhere else connection.targets)(*passwords)
         connector = self._connections.connector(connection)
         return Account(connector, targets, connection.system, about.username)
 

@@ -258,7 +258,7 @@ class Baselines:
 
     def _look(self, turn: Turn, which: ConnectionId, endpoint: str = "") -> Work:
         connection = self._connections.get(turn.tx, which)
-        targets = connection.everywhere(self._credentials.accounts.admin_secret(turn.tx, which))
+        targets = connection.everywhere(*self._credentials.accounts.admin_secrets(turn.tx, which))
         target = next(each for each in targets if endpoint in {"", each.endpoint})
         target = replace(target, digest_key=self.key(turn, which))
         work = partial(_take, self._connections.connector(connection), target)

@@ -9,6 +9,7 @@ it.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 import msgspec
@@ -67,15 +68,20 @@ class Connection(msgspec.Struct, frozen=True, omit_defaults=True):
         """Return host:port of every host."""
         return [target.endpoint for target in self.targets(Secret(b""))]
 
-    def targets(self, password: Secret) -> list[Target]:
-        """Return every host as a connector's target, administered by password."""
-        return [self._target(each, password) for each in self.hosts]
+    def targets(self, password: Secret, *earlier: Secret) -> list[Target]:
+        """Return every host as a connector's target, administered by password.
 
-    def everywhere(self, password: Secret) -> list[Target]:
+        Passwords are set at the first host. The others may follow it later, and may still ask for
+        an `earlier` password.
+        """
+        first, *others = (self._target(each, password) for each in self.hosts)
+        return [first, *(replace(each, earlier_passwords=earlier) for each in others)]
+
+    def everywhere(self, password: Secret, *earlier: Secret) -> list[Target]:
         """Return every place that may accept a password: hosts, former ones, and poolers."""
         poolers = [self._target(each, password, pooler=True) for each in self.poolers or ()]
         former = [self._target(each, password) for each in self.former]
-        return [*self.targets(password), *former, *poolers]
+        return [*self.targets(password, *earlier), *former, *poolers]
 
     def _target(self, at: tuple[str, int], password: Secret, *, pooler: bool = False) -> Target:
         return Target(

@@ -123,6 +123,11 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         dead = {each.number for each in self.versions if each.dead}
         return [each for each in self.at(Stage.PREVIOUS, Stage.RETIRED) if each not in dead]
 
+    def awaited(self) -> list[int]:
+        """Return the unproven versions that a replica may accept until it follows, newest first."""
+        following = self.state in {RotationState.COMMITTED, RotationState.RETIRING}
+        return self.unproven() if following else []
+
     def marked(self, numbers: set[int], *, dead: bool) -> "Record":
         """Return this record with `dead` set on the versions of numbers."""
         versions = tuple(

@@ -13,7 +13,10 @@ from typing import Final, LiteralString
 
 import msgspec
 
-from ironkeep.connectors.postgresql.administration.entrance import administer
+from ironkeep.connectors.postgresql.administration.entrance import (
+    administer,
+    with_accepted_password,
+)
 from ironkeep.connectors.postgresql.catalogue import CLUSTER, DATABASE, READ
 from ironkeep.connectors.postgresql.catalogue.extensions import IS_SAFE
 from ironkeep.connectors.postgresql.catalogue.reviewed import REVIEWED
@@ -121,6 +124,7 @@ def take(target: Target, entropy: Entropy) -> Inventory:
     Raise a ConnectorError only when the cluster cannot be entered at all.
     """
     budget = Budget(STOCK_SECONDS, STOCK_BYTES)
+    target = with_accepted_password(target, entropy) if target.earlier_passwords else target
     stock = _Stock(Redaction(target.digest_key))
 
     @contextmanager

@@ -98,7 +98,8 @@ class Target:
     without it, the inventory omits them. `pooler` means that a pooler listens there. `address` is
     the one to connect to, of a host name that has several. With `bind`, a probe is ALIVE only when
     the proof of the password covers the server's certificate, so that no host in between passed the
-    login on.
+    login on. `earlier_passwords` are those that the system may still ask for, because it is a
+    replica that follows later; they are tried in this order once it refuses `admin_password`.
     """
 
     host: str
@@ -112,6 +113,7 @@ class Target:
     pooler: bool = False
     address: str = ""
     bind: bool = False
+    earlier_passwords: tuple[Secret, ...] = ()
 
     @property
     def endpoint(self) -> str:

@@ -132,7 +132,7 @@ def _acting(
     """Return the added principals that have an open session."""
     house = workspace.house
     connection = house.credentials.connections.get(turn.tx, which)
-    targets = connection.targets(house.credentials.accounts.admin_secret(turn.tx, which))
+    targets = connection.targets(*house.credentials.accounts.admin_secrets(turn.tx, which))
     connector = house.credentials.connections.connector(connection)
     added = [each for each in compared.difference.added if each.kind is Kind.PRINCIPAL]
     accounts = [

@@ -5,19 +5,25 @@ connections, forbid logins, rename it, or attach settings to it under which no s
 the session states its own settings in the start-up message, where they take precedence over those
 of databases and roles, and a database that turns the administrator away is passed over for one of
 those that initdb makes.
+
+A replica that lags asks for the administrator's earlier password until it has followed.
 """
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Final, LiteralString
 
 from ironkeep.connectors.postgresql.channel import Budget
 from ironkeep.connectors.postgresql.link import Link, TurnedAway, connect
-from ironkeep.core.credential.connector import ConnectorError, Target
+from ironkeep.core.credential.connector import ConnectorError, Target, Unreachable
 from ironkeep.core.ports import Entropy
 
 FALLBACKS: Final = ("postgres", "template1")
 """Databases that initdb makes; they belong to the superuser unless somebody gave them away."""
+
+_REFUSED: Final = "28P01"
+"""The SQLSTATE of a wrong password."""
 
 _OWNER: Final[LiteralString] = """
     SELECT r.rolname, d.datname FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba
@@ -34,8 +40,27 @@ def administer(target: Target, entropy: Entropy, budget: Budget | None = None) -
 
     Raise the failure at the configured database if none does.
     """
+    if target.earlier_passwords:
+        target = with_accepted_password(target, entropy)
     with ExitStack() as stack:
         yield _entered(stack, target, entropy, budget)
+
+
+def with_accepted_password(target: Target, entropy: Entropy) -> Target:
+    """Return target with the one password that it accepts, the present one if it accepts none.
+
+    An earlier password is presented only where the one before it was refused as a password.
+    """
+    present = replace(target, earlier_passwords=())
+    for password in (target.admin_password, *target.earlier_passwords):
+        tried = replace(present, admin_password=password)
+        try:
+            with administer(tried, entropy):
+                return tried
+        except Unreachable as failure:
+            if failure.upstream_code != _REFUSED:
+                break
+    return present
 
 
 def _entered(stack: ExitStack, target: Target, entropy: Entropy, budget: Budget | None) -> Link:
