@@ -383,10 +383,13 @@ def test_the_documented_privileges_are_enough(
     try:
         admin = Secret(re.findall("PASSWORD '(.*)'", block)[0].encode())
         target = replace(postgres.target(), admin_username="ironkeep", admin_password=admin)
-        with postgres.connect("app", "first"):
-            connector.set_password(target, "app", SECOND, None)
-            connector.lock(target, "app")
-            assert connector.kill_sessions(target, "app") == 1
+        held = [postgres.connect("app", "first") for _ in range(5)]
+        assert len({each.name for each in connector.sessions(target, "app")}) == len(held)
+        connector.set_password(target, "app", SECOND, None)
+        connector.lock(target, "app")
+        assert connector.kill_sessions(target, "app") == len(held)
+        for session in held:
+            session.close()
         connector.unlock(target, "app")
         assert connector.probe(target, "app", SECOND).state is Probe.ALIVE
         assert connector.sessions(target, "app") == ()
