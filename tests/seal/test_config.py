@@ -69,7 +69,7 @@ def test_only_the_one_spelling_is_read() -> None:
         good.replace(b"\x05\x03", b"\xcc\x05\x03"),
     ):
         assert bad != good
-        with pytest.raises(IntegrityError):
+        with pytest.raises(IntegrityError, match="restore from a snapshot"):
             seal_config.decode(bad)
 
 

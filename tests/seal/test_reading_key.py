@@ -8,7 +8,7 @@ from ironkeep.core.errors import IntegrityError, IronkeepError, Sealed
 from ironkeep.core.evidence.leaf import check_disclosed
 from ironkeep.core.ports import Row
 from ironkeep.seal.config import plain_key
-from ironkeep.seal.reading_key import HOUSE, new_reading_key, reading_key_of
+from ironkeep.seal.reading_key import HOUSE, new_reading_key, reading_key_of, stored_origin
 from ironkeep.testing.memory import MemoryStorage, SeededEntropy
 from ironkeep.testing.plugins import PLUGINS
 from ironkeep.testing.vault import Vault
@@ -84,8 +84,18 @@ def test_only_the_public_half_is_outside_the_barrier() -> None:
 def test_a_damaged_public_half_is_refused(raw: bytes) -> None:
     vault = lived()
     vault.storage.tamper(plain_key(HOUSE, "journal-reading-key"), Row(raw))
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError, match="restore from a snapshot"):
         reading_key_of(vault.storage, SeededEntropy(9))
+
+
+def test_a_changed_name_of_the_log_is_refused_with_what_to_do() -> None:
+    vault = lived()
+    row = vault.storage.get(plain_key(HOUSE, "journal-reading-key"))
+    assert row is not None
+    changed = replace(row, value=row.value[:-1] + b"\0")
+    vault.storage.tamper(plain_key(HOUSE, "journal-reading-key"), changed)
+    with pytest.raises(IntegrityError, match=r"changed outside Ironkeep: .* from a snapshot"):
+        stored_origin(vault.storage)
 
 
 def test_a_private_half_is_shown_by_no_repr() -> None:

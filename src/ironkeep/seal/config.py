@@ -17,6 +17,7 @@ from ironkeep.core.envelope import KEY_BYTES, MAX_TERM, OVERHEAD_BYTES, term_of
 from ironkeep.core.errors import IntegrityError, InvalidRequest
 from ironkeep.core.shamir import check_scheme
 from ironkeep.store.keyring import MAX_SEGMENT_CHARS, SegmentId
+from ironkeep.store.standing.sethash import REMEDY
 
 PLAIN_SPACE: Final = b"\x00"
 VERSION: Final = b"\x02"
@@ -24,6 +25,8 @@ UNCHECKED: Final = b"\x01"
 """The version of seals that were made before shares had checks; a rekey adds the checks."""
 CHECK_BYTES: Final = hashlib.sha256().digest_size
 WRAP_BYTES: Final = KEY_BYTES + OVERHEAD_BYTES
+
+_CHANGED: Final = f"the seal configuration was changed outside Ironkeep: {REMEDY}"
 
 
 class ShamirWrap(msgspec.Struct, tag="shamir", array_like=True, frozen=True):
@@ -74,7 +77,7 @@ def decode(data: bytes) -> SealConfig:
         config = msgspec.msgpack.decode(memoryview(data)[1:], type=SealConfig)
         check_scheme(config.shamir.shares, config.shamir.threshold)
     except (msgspec.DecodeError, UnicodeDecodeError, InvalidRequest):
-        raise IntegrityError("the seal configuration is damaged") from None
+        raise IntegrityError(_CHANGED) from None
     wraps = [config.shamir.sealed, *([config.file.sealed] if config.file else [])]
     sound = (
         0 < len(config.segment) <= MAX_SEGMENT_CHARS
@@ -86,7 +89,7 @@ def decode(data: bytes) -> SealConfig:
         and all(len(check) == CHECK_BYTES for check in config.checks)
     )
     if not sound or config.encode() != data:
-        raise IntegrityError("the seal configuration is damaged")
+        raise IntegrityError(_CHANGED)
     return config
 
 

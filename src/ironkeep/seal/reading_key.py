@@ -7,6 +7,7 @@ within one log, so each key is stored with its log's origin. A log that continue
 the same key.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -24,12 +25,14 @@ from ironkeep.seal.config import plain_key
 from ironkeep.store.barrier import Store
 from ironkeep.store.keyring import SegmentId
 from ironkeep.store.rows import RowView
+from ironkeep.store.standing.sethash import REMEDY
 
 HOUSE: Final = SegmentId("house")
 
 _ROW: Final = plain_key(HOUSE, "journal-reading-key")
 _VERSION: Final = b"\x01"
 _PATH: Final = "reading-keys"
+_ORIGIN: Final = re.compile(r".+/[0-9]+")
 
 
 class _Period(msgspec.Struct, frozen=True, array_like=True):
@@ -67,17 +70,23 @@ def reading_key_of(storage: Storage, entropy: Entropy) -> ReadingKey:
     if row is None:
         return new_reading_key(entropy)
     if row.value[:1] != _VERSION or len(row.value) <= 1 + KEY_SIZE:
-        raise IntegrityError("the stored reading key of the journal is damaged")
+        raise IntegrityError(f"the journal's key was changed outside Ironkeep: {REMEDY}")
     return ReadingKey(row.value[1 : 1 + KEY_SIZE], None)
 
 
 def stored_origin(rows: Storage | RowView) -> str:
     """Return the origin of the log that the rows were last opened with; "" before initialisation.
 
-    It can be read without keys. Trust it only after the rows have been checked.
+    It can be read without keys. Trust it only after the rows have been checked. Raise
+    IntegrityError if it names no log.
     """
     row = rows.get(_ROW)
-    return "" if row is None else row.value[1 + KEY_SIZE :].decode("utf-8", "replace")
+    if row is None:
+        return ""
+    origin = row.value[1 + KEY_SIZE :].decode("utf-8", "replace")
+    if not _ORIGIN.fullmatch(origin):
+        raise IntegrityError(f"the name of the vault's log was changed outside Ironkeep: {REMEDY}")
+    return origin
 
 
 def store_keys(
