@@ -107,6 +107,20 @@ def test_refused_logins_are_budgeted_whoever_asks(bench: Bench) -> None:
     bench.assert_sound()
 
 
+def test_probes_leave_a_rotation_under_way_the_refusals_that_it_needs(bench: Bench) -> None:
+    """Somebody who keeps asking would take each free one before it."""
+    bench.system.accounts["own"] = Account(b"first")
+    bench.role("own", password="first", self_managed=True, skip_import_rotation=True)
+    bench.system.break_down("set", Fault.LOST_REPLY)
+    assert bench.vault.write("database/rotate-role/own").error is UpstreamFailed
+    for _ in range(130):
+        bench.vault.clock.advance(seconds=1)
+        bench.vault.write("database/probe/own", {"version": 1})
+        bench.vault.tick(0)
+    assert bench.vault.read("database/static-roles/own").data["state"] == "idle"
+    assert bench.vault.write("database/rotate-role/own").error in {None, TooManyRequests}
+
+
 def test_sessions_are_listed_ended_and_counted(bench: Bench) -> None:
     assert len(array(bench.vault.read("database/sessions/app").data, "sessions")) == 2
     ended = bench.write("database/kill/app").data

@@ -19,6 +19,7 @@ from ironkeep.credentials.connections import ConnectionId, Connections
 from ironkeep.credentials.jobs import Account
 from ironkeep.credentials.outcomes import Ended, Outcomes, Probed
 from ironkeep.credentials.rotation import recent_refusals
+from ironkeep.credentials.rotation_record import RotationState
 from ironkeep.credentials.store import CredentialId, CredentialStore
 from ironkeep.plugin.effects.answer import Outside
 from ironkeep.plugin.effects.effects import Effects, Steps, Turn, key_of
@@ -79,11 +80,14 @@ class Accounts:
     ) -> Steps[Probed]:
         """Present one version to every host, and to former hosts and poolers unless told not to.
 
-        Raise TooManyRequests when the account has had its limit of refused logins in a minute.
+        Raise TooManyRequests when the account has had its limit of refused logins in a minute, or
+        half of it while a rotation waits for the rest: frequent probes would keep it from ending.
         """
         with self._effects.claimed(claim_of(which)):
             record = self._store.record(turn.tx, which)
-            if len(recent_refusals(record, turn.now_ns)) >= record.refusals:
+            is_free = record.state in {RotationState.IDLE, RotationState.LOST}
+            limit = record.refusals if is_free else max(record.refusals // 2, 1)
+            if len(recent_refusals(record, turn.now_ns)) >= limit:
                 raise TooManyRequests(
                     "the account has had its limit of refused logins in a minute: "
                     "try again in a minute"
