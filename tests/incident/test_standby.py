@@ -63,8 +63,8 @@ def until(holds: Callable[[], object], what: str) -> None:
 
 
 def caught_up(primary: PostgresServer, standby: Standby) -> None:
-    """Wait until the standby has replayed what the primary has written."""
-    (at,) = primary.execute("SELECT pg_current_wal_lsn()::text")[0]
+    """Wait until the standby has replayed what the primary has committed, even if not written."""
+    (at,) = primary.execute("SELECT pg_current_wal_insert_lsn()::text")[0]
     replayed = f"SELECT pg_last_wal_replay_lsn() >= '{at}'"
     until(lambda: standby.execute(replayed)[0][0], "the standby does not follow")
 
