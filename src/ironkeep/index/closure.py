@@ -142,7 +142,8 @@ def _index(item: tuple[int, Entry]) -> int:
 def _principals(file: CaseFile) -> Iterable[NodeId]:
     """Return the subjects, held principals and sessions of nobody, with all that these issued."""
     subjects = (each for case in file.cases.values() for each in case.subjects)
-    known = {each: None for each in (*subjects, *sorted(file.held)) if kind_of(each) in PRINCIPALS}
+    held = sorted(each for each in file.held if kind_of(each) in PRINCIPALS)
+    known = {each: None for each in (*subjects, *held) if kind_of(each) in PRINCIPALS}
     for act in file.activity.by_nobody():
         if is_handed_out(act.entry):
             known[node(NodeKind.SESSION, act.entry.issued)] = None
@@ -177,8 +178,11 @@ def _families(file: CaseFile) -> set[NodeId]:
 
     Such a link leads to every version on record, and any release puts a version on record.
     """
+    wide = file.estate.wide
+    if not wide:
+        return set()
     families = {each if is_family(each) else family_of(each) for each in file.held}
-    return {each for each in families if each is not None and each in file.estate.wide}
+    return {each for each in families if each is not None and each in wide}
 
 
 def _replacements(file: CaseFile) -> Iterator[tuple[Term, int]]:

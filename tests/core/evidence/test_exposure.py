@@ -20,7 +20,7 @@ from ironkeep.core.evidence.node import (
     secret_family,
     secret_version,
 )
-from ironkeep.core.evidence.reach import FOREVER, Edge, EdgeKind, Graph, Seed, spread
+from ironkeep.core.evidence.reach import FOREVER, Edge, EdgeKind, Graph, Reasons, Seed, spread
 
 ANN = NodeId("person:ann")
 TEAM = NodeId("group:team")
@@ -257,6 +257,16 @@ def test_every_explanation_starts_at_a_seed_and_uses_given_edges(
             assert step.source in reached
             reached.add(step.target)
         assert held.node in reached
+
+
+@given(st.lists(EDGES, max_size=20), st.lists(SEEDS, min_size=1, max_size=3))
+def test_reasons_that_share_their_beginning_are_those_of_each_hold(
+    edges: list[Edge], seeds: list[Seed]
+) -> None:
+    found, reasons = spread(Graph(tuple(edges), NEEDS), seeds, 50), Reasons()
+    taken = (held for some in found.taken.values() for held in some.values())
+    for held in (*found.in_clear.values(), *found.in_part.values(), *taken):
+        assert reasons.why(held) == held.why()
 
 
 def test_ten_thousand_nodes_and_fifty_thousand_edges_take_no_time() -> None:

@@ -6,9 +6,12 @@ effective time here (core/evidence/order.py).
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, Generic, TypeVar, cast
+
+import msgspec
 
 from ironkeep.core.credential.connector import Probe
 from ironkeep.core.errors import IntegrityError, InvalidRequest
@@ -16,7 +19,7 @@ from ironkeep.core.event import Entry
 from ironkeep.core.evidence import records as ev
 from ironkeep.core.evidence.activity import Act, Activity, Maker, actors_of
 from ironkeep.core.evidence.estate import Estate
-from ironkeep.core.evidence.exposure import Exposed, Exposure, expose
+from ironkeep.core.evidence.exposure import Exposed, Exposure, everybody, expose
 from ironkeep.core.evidence.node import (
     CREDENTIALS,
     PRINCIPALS,
@@ -26,8 +29,8 @@ from ironkeep.core.evidence.node import (
     node,
     parse_node,
 )
-from ironkeep.core.evidence.order import ordered, ran_back
-from ironkeep.core.evidence.reach import FOREVER, Edge, EdgeKind, Graph, Seed, spread
+from ironkeep.core.evidence.order import not_later, ordered, ran_back
+from ironkeep.core.evidence.reach import FOREVER, Edge, EdgeKind, Graph, Seed, Spread, spread
 from ironkeep.core.operation import Operation
 
 R = TypeVar("R", bound=ev.Record)
@@ -63,8 +66,9 @@ class CaseFile:
     def __init__(self, evidence: ev.Evidence) -> None:
         self.name: Final = evidence.case
         self.as_of_ns: Final = evidence.as_of_ns
-        self.log: Final = evidence.log
-        stated = _until(evidence)
+        self.evidence = evidence
+        self.log = evidence.log
+        stated = not_later(evidence.entries, evidence.as_of_ns)
         self.ran_back: Final = tuple(ran_back(stated))
         """(index, nanoseconds) where the clock ran back."""
         self.entries: Final = tuple(ordered(stated, evidence.as_of_ns))
@@ -78,6 +82,13 @@ class CaseFile:
                 self._take(index, entry)
             except InvalidRequest as error:
                 raise IntegrityError(f"entry {index}: {error}") from None
+
+    def under(self, log: ev.LogFacts) -> "CaseFile":
+        """Return this case file with what was found out about its log: the checks alone read it."""
+        moved = copy(self)
+        moved.evidence = msgspec.structs.replace(self.evidence, logs=(log,))
+        moved.log = log
+        return moved
 
     def filed(self, kind: type[R]) -> list[Filed[R]]:
         """Return the records of one type, in the order of the log."""
@@ -95,14 +106,17 @@ class CaseFile:
     @cached_property
     def exposure(self) -> Exposure:
         """The exposure of the case: see core/evidence/exposure.py."""
-        return expose(self._graph, self._seeds, self.name, self.as_of_ns)
+        return expose(self._graph, self._seeds, self.name, self.as_of_ns, self._spread)
 
     @cached_property
     def held(self) -> frozenset[NodeId]:
         """Every node that may have been held, in clear or in part, in any of the cases."""
-        seeds = (seed for each in self._seeds.values() for seed in each)
-        found = spread(self._graph, seeds, self.as_of_ns)
-        return frozenset((*found.in_clear, *found.in_part))
+        return frozenset((*self._spread.in_clear, *self._spread.in_part))
+
+    @cached_property
+    def _spread(self) -> Spread:
+        """The spread from the seeds of all cases."""
+        return spread(self._graph, everybody(self._seeds, self.name), self.as_of_ns)
 
     @cached_property
     def _graph(self) -> Graph:
@@ -151,6 +165,11 @@ class CaseFile:
     def credentials(self) -> tuple[NodeId, ...]:
         """The exposed versions and shares: each must be revoked and proved dead."""
         return tuple(each for each in self.rows if kind_of(each) in CREDENTIALS)
+
+    @cached_property
+    def revoked(self) -> tuple[NodeId, ...]:
+        """Those of the exposed credentials that were revoked: in a large case, few of them."""
+        return tuple(each for each in self.credentials if each in self._revocations)
 
     @cached_property
     def principals(self) -> tuple[NodeId, ...]:
@@ -366,17 +385,6 @@ def _edges(index: int, actors: Iterable[NodeId], made: NodeId, time_ns: int) -> 
 def of_name(endpoint: str) -> str:
     """Return host:port of an endpoint, without the address of one of several of that name."""
     return endpoint.partition(" (")[0]
-
-
-def _until(evidence: ev.Evidence) -> tuple[tuple[int, Entry], ...]:
-    """Return the entries up to the last one that is not later than the verdict.
-
-    An entry with a future time is kept if another one follows it that is not later: a forged time
-    must not hide an entry.
-    """
-    times = [entry.time_ns <= evidence.as_of_ns for _, entry in evidence.entries]
-    count = len(times) - times[::-1].index(True) if True in times else 0
-    return evidence.entries[:count]
 
 
 def _check_nodes(record: ev.Record) -> None:

@@ -5,7 +5,7 @@ record is missing, changed or out of order: a verdict over a chosen part of the 
 nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Generic, NamedTuple, TypeVar
@@ -82,7 +82,7 @@ class Estate:
         self.wide: Final[set[NodeId]] = set()
         """Families that a link leads to."""
         self._links: Final[dict[tuple[NodeId, EdgeKind, NodeId], list[Edge]]] = {}
-        self._versions: Final[dict[NodeId, dict[NodeId, None]]] = {}
+        self._met: Final[dict[NodeId, None]] = {}
         self._verifiers: Final[dict[NodeId, dict[NodeId, None]]] = {}
         self._protecting: Final[dict[NodeId, list[_Protection]]] = {}
         self._linked: Final[set[NodeId]] = set()
@@ -92,9 +92,7 @@ class Estate:
 
     def meet(self, version: NodeId) -> None:
         """Register a node: links of its family apply to it too."""
-        family = family_of(version)
-        if family is not None:
-            self._versions.setdefault(family, {})[version] = None
+        self._met[version] = None
 
     def take(self, index: int, time_ns: int, record: ev.Scope) -> None:
         """Add a record; raise IntegrityError if a name or a kind in it is invalid."""
@@ -106,17 +104,28 @@ class Estate:
 
     def edges(self) -> Iterator[Edge]:
         """Yield all edges, families expanded; raise IntegrityError past MAX_EDGES."""
-        count = 0
-        for edges in self._links.values():
+        count, versions = 0, self._versions()
+        for (source, _, target), edges in self._links.items():
+            is_plain = source not in versions and target not in versions
             for edge in edges:
-                for source in self._expand(edge.source):
-                    for target in self._expand(edge.target):
-                        count += 1
-                        if count > MAX_EDGES:
-                            raise IntegrityError(f"more than {MAX_EDGES} links")
-                        yield Edge(
-                            source, edge.kind, target, edge.from_ns, edge.until_ns, edge.evidence
-                        )
+                for each in (edge,) if is_plain else _expanded(edge, versions):
+                    count += 1
+                    if count > MAX_EDGES:
+                        raise IntegrityError(f"more than {MAX_EDGES} links")
+                    yield each
+
+    def _versions(self) -> dict[NodeId, tuple[NodeId, ...]]:
+        """Return the versions on record of each family that a link has, in order.
+
+        A family with no version on record stands for itself, so that it is not left out.
+        """
+        linked = (*self._linked, *self.wide)
+        found: dict[NodeId, list[NodeId]] = {each: [] for each in linked if is_family(each)}
+        for version in self._met if found else ():
+            family = family_of(version)
+            if family in found:
+                found[family].append(version)
+        return {family: tuple(versions) or (family,) for family, versions in found.items()}
 
     def verifiers(self, version: NodeId) -> tuple[NodeId, ...]:
         """Return the systems that ever accepted a credential, alone or as one of several inputs.
@@ -199,10 +208,10 @@ class Estate:
         kind, source = record.kind, parse_node(record.source)
         self.meet(source)
         until = record.until_ns or FOREVER
+        evidence = f"entry {index}: {record.basis}"
         for name in record.targets:
             target = parse_node(name)
             self.meet(target)
-            evidence = f"entry {index}: {record.basis}"
             self._put(Edge(source, kind, target, record.from_ns, until, evidence), time_ns)
             if kind is EdgeKind.OPENS:
                 self._verifiers.setdefault(source, {})[target] = None
@@ -261,8 +270,9 @@ class Estate:
             kept = _Protection(edge.kind, edge.target, time_ns, edge.until_ns)
             self._protecting.setdefault(edge.source, []).append(kept)
 
-    def _expand(self, of: NodeId) -> tuple[NodeId, ...]:
-        if not is_family(of):
-            return (of,)
-        # A family with no version on record stands for itself, so that it is not left out.
-        return tuple(self._versions.get(of, ())) or (of,)
+
+def _expanded(edge: Edge, versions: Mapping[NodeId, tuple[NodeId, ...]]) -> Iterator[Edge]:
+    """Yield an edge for each version of the families that it has as source or target."""
+    for source in versions.get(edge.source, (edge.source,)):
+        for target in versions.get(edge.target, (edge.target,)):
+            yield Edge(source, edge.kind, target, edge.from_ns, edge.until_ns, edge.evidence)

@@ -10,7 +10,7 @@ cases together. A case includes every row that its own seeds cause or make earli
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -21,6 +21,7 @@ from ironkeep.core.evidence.reach import (
     EdgeKind,
     Graph,
     Held,
+    Reasons,
     Seed,
     Spread,
     Step,
@@ -32,7 +33,7 @@ _PASSES_ON: Final = frozenset({EdgeKind.HOLDS, EdgeKind.MADE})
 """A principal that holds another one by such an edge reads what that one may read."""
 
 
-class Exposed(msgspec.Struct, frozen=True):
+class Exposed(msgspec.Struct, frozen=True, gc=False):
     """One row: a node, and the times from which it is exposed and can be used.
 
     `in_clear_ns` is 0 while only an encrypted copy or a share has been taken. `why` is the chain of
@@ -53,21 +54,51 @@ class Exposure(msgspec.Struct, frozen=True):
     could_reach: tuple[Exposed, ...] = ()
 
 
-def expose(graph: Graph, cases: Mapping[str, Iterable[Seed]], case: str, as_of_ns: int) -> Exposure:
-    """Return the exposure of one case, given the seeds of all cases, as known at as_of_ns."""
-    own = list(cases.get(case, ()))
-    others = [seed for name, seeds in cases.items() if name != case for seed in seeds]
-    direct = _direct(graph)
-    together = _answers(graph, direct, own + others, as_of_ns)
-    if not others:
-        return together
-    alone = _answers(graph, direct, own, as_of_ns)
-    without = _answers(graph, direct, others, as_of_ns)
-    return Exposure(
-        did_read=_due_to(together.did_read, alone.did_read, without.did_read),
-        could_read=_due_to(together.could_read, alone.could_read, without.could_read),
-        could_reach=_due_to(together.could_reach, alone.could_reach, without.could_reach),
-    )
+class _Found(NamedTuple):
+    """A row without its reason: see `Exposed`; the hold is that which explains it."""
+
+    exposed_ns: int
+    in_clear_ns: int
+    held: Held
+
+
+_Rows = dict[NodeId, _Found]
+
+
+class _Answers(NamedTuple):
+    """The three answers without reasons: most rows of some of them are only compared."""
+
+    did_read: _Rows
+    could_read: _Rows
+    could_reach: _Rows
+
+
+def everybody(cases: Mapping[str, Iterable[Seed]], case: str) -> list[Seed]:
+    """Return the seeds of all cases, those of one case first."""
+    others = (seed for name, seeds in cases.items() if name != case for seed in seeds)
+    return [*cases.get(case, ()), *others]
+
+
+def expose(
+    graph: Graph,
+    cases: Mapping[str, Iterable[Seed]],
+    case: str,
+    as_of_ns: int,
+    known: Spread | None = None,
+) -> Exposure:
+    """Return the exposure of one case, given the seeds of all cases, as known at as_of_ns.
+
+    `known` is the spread from the seeds of `everybody`, if it was worked out before.
+    """
+    seeds, own = everybody(cases, case), list(cases.get(case, ()))
+    others, direct = seeds[len(own) :], _direct(graph)
+    together = _answers(known or spread(graph, seeds, as_of_ns), direct, seeds, as_of_ns)
+    if others:
+        alone = _answers(spread(graph, own, as_of_ns), direct, own, as_of_ns)
+        without = _answers(spread(graph, others, as_of_ns), direct, others, as_of_ns)
+        together = _Answers(*map(_due_to, together, alone, without))
+    reasons = Reasons()
+    return Exposure(*(_sorted(rows, reasons) for rows in together))
 
 
 def _direct(graph: Graph) -> Graph:
@@ -84,56 +115,45 @@ def _is_between_principals(edge: Edge) -> bool:
     return kind_of(edge.source) in PRINCIPALS and kind_of(edge.target) in PRINCIPALS
 
 
-def _answers(graph: Graph, direct: Graph, seeds: list[Seed], as_of_ns: int) -> Exposure:
-    everything = spread(graph, seeds, as_of_ns)
-    return Exposure(
-        did_read=_taken(everything, EdgeKind.DID_READ),
-        could_read=_taken(spread(direct, seeds, as_of_ns), EdgeKind.MAY_READ),
-        could_reach=_rows(everything),
+def _answers(everything: Spread, direct: Graph, seeds: list[Seed], as_of_ns: int) -> _Answers:
+    may_read = spread(direct, seeds, as_of_ns).taken[EdgeKind.MAY_READ]
+    return _Answers(
+        _taken(everything.taken[EdgeKind.DID_READ]), _taken(may_read), _reached(everything)
     )
 
 
-def _taken(found: Spread, kind: EdgeKind) -> tuple[Exposed, ...]:
+def _taken(found: Mapping[NodeId, Held]) -> _Rows:
     """Return a row for each target of edges of one kind."""
-    rows = (
-        Exposed(node, held.start_ns, held.start_ns, held.why())
-        for (taken, node), held in found.taken.items()
-        if taken is kind
-    )
-    return _sorted(rows)
+    return {node: _Found(held.start_ns, held.start_ns, held) for node, held in found.items()}
 
 
-def _rows(found: Spread) -> tuple[Exposed, ...]:
+def _reached(found: Spread) -> _Rows:
     """Return a row for each node held in clear or in part, all-of nodes excepted."""
-    rows = []
-    for node in {**found.in_clear, **found.in_part}:
-        if kind_of(node) is NodeKind.ALL_OF:
-            continue
-        in_clear, in_part = found.in_clear.get(node), found.in_part.get(node)
-        first = _earlier(in_clear, in_part)
-        best = in_clear or first
-        usable = in_clear.start_ns if in_clear else 0
-        rows.append(Exposed(node, first.start_ns, usable, best.why()))
-    return _sorted(rows)
+    rows = {
+        node: _Found(held.start_ns, held.start_ns, held) for node, held in found.in_clear.items()
+    }
+    for node, held in found.in_part.items():
+        usable = rows.get(node)
+        if usable is None:
+            rows[node] = _Found(held.start_ns, 0, held)
+        else:
+            rows[node] = usable._replace(exposed_ns=min(usable.exposed_ns, held.start_ns))
+    return {node: row for node, row in rows.items() if kind_of(node) is not NodeKind.ALL_OF}
 
 
-def _earlier(one: Held | None, other: Held | None) -> Held:
-    held = [each for each in (one, other) if each is not None]
-    return min(held, key=lambda each: each.start_ns)
-
-
-def _sorted(rows: Iterable[Exposed]) -> tuple[Exposed, ...]:
-    return tuple(sorted(rows, key=lambda row: (row.exposed_ns, row.node)))
-
-
-def _due_to(
-    together: tuple[Exposed, ...], alone: tuple[Exposed, ...], without: tuple[Exposed, ...]
-) -> tuple[Exposed, ...]:
-    """Keep the rows that a case reaches alone, or that would be later or absent without it."""
-    own = {row.node for row in alone}
-    before = {row.node: (row.exposed_ns, row.in_clear_ns) for row in without}
+def _sorted(rows: _Rows, reasons: Reasons) -> tuple[Exposed, ...]:
+    """Return rows by time and name, with their reasons."""
+    order = sorted(rows, key=lambda node: (rows[node].exposed_ns, node))
     return tuple(
-        row
-        for row in together
-        if row.node in own or before.get(row.node) != (row.exposed_ns, row.in_clear_ns)
+        Exposed(node, exposed_ns, in_clear_ns, reasons.why(held))
+        for node, (exposed_ns, in_clear_ns, held) in ((each, rows[each]) for each in order)
     )
+
+
+def _due_to(together: _Rows, alone: _Rows, without: _Rows) -> _Rows:
+    """Keep the rows that a case reaches alone, or that would be later or absent without it."""
+    return {
+        node: row
+        for node, row in together.items()
+        if node in alone or node not in without or without[node][:2] != row[:2]
+    }

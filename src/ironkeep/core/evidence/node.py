@@ -57,7 +57,10 @@ CREDENTIALS: Final = frozenset({NodeKind.SECRET, NodeKind.PART})
 
 def node(kind: NodeKind, name: str) -> NodeId:
     """Return the node of that kind and name; raise InvalidRequest for an unprintable name."""
-    text = f"{kind}:{name}"
+    return _checked(kind, name, f"{kind}:{name}")
+
+
+def _checked(kind: str, name: str, text: str) -> NodeId:
     if not name or len(text) > MAX_NODE or not text.isprintable():
         raise InvalidRequest(f"a {kind} needs a printable name of at most {MAX_NODE} characters")
     return NodeId(text)
@@ -68,7 +71,7 @@ def parse_node(text: str) -> NodeId:
     kind, colon, name = text.partition(":")
     if not colon or kind not in _KINDS:
         raise InvalidRequest(f"not a node: {text[:80]!r}; write kind:name")
-    return node(_KINDS[kind], name)
+    return _checked(kind, name, text)
 
 
 def kind_of(of: NodeId) -> NodeKind:

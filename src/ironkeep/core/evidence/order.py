@@ -33,6 +33,19 @@ class Order:
         return time_ns
 
 
+def not_later(
+    entries: tuple[tuple[int, Entry], ...], until_ns: int
+) -> tuple[tuple[int, Entry], ...]:
+    """Return the entries up to the last one that is not later than until_ns.
+
+    An entry with a future time is kept if another one follows it that is not later: a forged time
+    must not hide an entry.
+    """
+    times = [entry.time_ns <= until_ns for _, entry in entries]
+    count = len(times) - times[::-1].index(True) if True in times else 0
+    return entries[:count]
+
+
 def ordered(entries: Iterable[tuple[int, Entry]], until_ns: int) -> Iterator[tuple[int, Entry]]:
     """Yield entries with their effective times, none of which is pushed past until_ns.
 

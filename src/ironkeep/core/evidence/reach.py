@@ -16,6 +16,7 @@ import heapq
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Final
 
 import msgspec
@@ -79,7 +80,7 @@ class Edge(msgspec.Struct, frozen=True, gc=False):
     evidence: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Graph:
     """The input of a search.
 
@@ -93,6 +94,14 @@ class Graph:
     needs: Mapping[NodeId, int] = field(default_factory=dict)
     closed: Mapping[NodeId, int] = field(default_factory=dict)
     ended: Mapping[NodeId, tuple[int, ...]] = field(default_factory=dict)
+
+    @cached_property
+    def out(self) -> Mapping[NodeId, list[Edge]]:
+        """The edges by their sources, in order: all searches in the graph share them."""
+        found: dict[NodeId, list[Edge]] = {}
+        for edge in self.edges:
+            found.setdefault(edge.source, []).append(edge)
+        return found
 
 
 class Seed(msgspec.Struct, frozen=True):
@@ -113,8 +122,7 @@ class Step(msgspec.Struct, frozen=True, gc=False):
     evidence: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Held:
+class Held(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A node that the attacker holds during [start_ns, end_ns), and the way there."""
 
     node: NodeId
@@ -134,14 +142,35 @@ class Held:
             held, expanded = path.pop()
             if expanded:
                 if held.edge is not None:
-                    edge = held.edge
-                    made = Step(edge.source, edge.kind, edge.target, held.start_ns, edge.evidence)
-                    steps.setdefault(made)
+                    steps.setdefault(_step(held.edge, held.start_ns))
             elif id(held) not in seen:
                 seen.add(id(held))
                 path.append((held, True))
                 path.extend((parent, False) for parent in reversed(held.parents))
         return tuple(steps)
+
+
+class Reasons:
+    """The reasons of many nodes: those of a holder of thousands of them are found once."""
+
+    def __init__(self) -> None:
+        self._known: Final[dict[int, tuple[Held, tuple[Step, ...]]]] = {}
+
+    def why(self, held: Held) -> tuple[Step, ...]:
+        """Return what `Held.why` does."""
+        if held.edge is None or len(held.parents) != 1:
+            return held.why()
+        (parent,) = held.parents
+        known = self._known.get(id(parent))
+        if known is None:
+            # The parent is kept with them: no other object gets its id.
+            known = self._known[id(parent)] = (parent, parent.why())
+        before, last = known[1], _step(held.edge, held.start_ns)
+        return before if last in before else (*before, last)
+
+
+def _step(edge: Edge, at_ns: int) -> Step:
+    return Step(edge.source, edge.kind, edge.target, at_ns, edge.evidence)
 
 
 @dataclass(slots=True)
@@ -150,7 +179,9 @@ class Spread:
 
     in_clear: dict[NodeId, Held] = field(default_factory=dict)
     in_part: dict[NodeId, Held] = field(default_factory=dict)
-    taken: dict[tuple[EdgeKind, NodeId], Held] = field(default_factory=dict)
+    taken: dict[EdgeKind, dict[NodeId, Held]] = field(
+        default_factory=lambda: {kind: {} for kind in EdgeKind}
+    )
 
 
 def spread(graph: Graph, seeds: Iterable[Seed], as_of_ns: int) -> Spread:
@@ -174,9 +205,7 @@ class _Walk:
         self.found: Final = Spread()
         self._graph: Final = graph
         self._as_of: Final = as_of_ns
-        self._out: Final[dict[NodeId, list[Edge]]] = {}
-        for edge in graph.edges:
-            self._out.setdefault(edge.source, []).append(edge)
+        self._out: Final = graph.out
         self._ends: Final[dict[NodeId, int]] = {}
         self._inputs: Final[dict[NodeId, list[Held]]] = {}
         self._heap: Final[list[tuple[int, int, int, Held]]] = []
@@ -208,8 +237,7 @@ class _Walk:
         if held.end_ns <= self._ends.get(held.node, 0):
             return
         self._ends[held.node] = held.end_ns
-        known = self.found.in_clear.get(held.node)
-        if known is None or (held.start_ns, held.hops) < (known.start_ns, known.hops):
+        if _is_first(self.found.in_clear.get(held.node), held.start_ns, held.hops):
             self.found.in_clear[held.node] = held
         for edge in self._out.get(held.node, ()):
             self._follow(held, edge)
@@ -221,7 +249,7 @@ class _Walk:
         self.found.in_part[held.node] = held
         for edge in self._out.get(held.node, ()):
             start = max(held.start_ns, edge.from_ns)
-            if edge.kind in _CARRIES and start < edge.until_ns:
+            if edge.kind in _CARRIES and start < edge.until_ns and start <= self._as_of:
                 self._reach(held, edge, start, FOREVER, in_clear=False)
 
     def _follow(self, held: Held, edge: Edge) -> None:
@@ -231,34 +259,39 @@ class _Walk:
         live = edge.kind in _LIVE
         if live:
             limit = min(limit, self._graph.closed.get(edge.source, FOREVER))
-        if start >= limit:
+        if start >= limit or start > self._as_of:
             return
         # As input of an all-of node, a live credential counts only while it is accepted.
         bounded = edge.kind in CONTROL or (live and edge.target in self._graph.needs)
         end = limit if bounded else FOREVER
-        cuts = self._graph.ended.get(edge.target, ())
-        end = min(end, next((at for at in cuts if at > start), FOREVER))
+        cuts = self._graph.ended.get(edge.target)
+        if cuts:
+            end = min(end, next((at for at in cuts if at > start), FOREVER))
         self._reach(held, edge, start, end, in_clear=edge.kind is not EdgeKind.WRAPS)
 
     def _reach(self, held: Held, edge: Edge, start: int, end: int, *, in_clear: bool) -> None:
-        if not in_clear and edge.target in self._graph.needs:
-            return
-        reached = Held(edge.target, start, end, in_clear, held.hops + 1, edge, (held,))
-        if start <= self._as_of:
-            known = self.found.taken.get((edge.kind, edge.target))
-            if known is None or (start, reached.hops) < (known.start_ns, known.hops):
-                self.found.taken[edge.kind, edge.target] = reached
-        if edge.target in self._out or edge.target in self._graph.needs:
-            self.push(reached)
-        elif start <= self._as_of:
-            self._arrive(reached)
+        """Hold the target of an edge from start on, and queue it if an edge leads on from it.
 
-    def _arrive(self, held: Held) -> None:
-        """Record a node from which no edge leads on: most are, and need not wait in the queue."""
-        nodes = self.found.in_clear if held.in_clear else self.found.in_part
-        known = nodes.get(held.node)
-        if known is None or (held.start_ns, held.hops) < (known.start_ns, known.hops):
-            nodes[held.node] = held
+        Most targets lead nowhere, and most edges to one that is held already tell nothing new.
+        """
+        target, hops = edge.target, held.hops + 1
+        is_input = target in self._graph.needs
+        if is_input and not in_clear:
+            return
+        leads_on = is_input or target in self._out
+        taken = self.found.taken[edge.kind]
+        nodes = self.found.in_clear if in_clear else self.found.in_part
+        is_taken = _is_first(taken.get(target), start, hops)
+        is_held = not leads_on and _is_first(nodes.get(target), start, hops)
+        if not (is_taken or is_held or leads_on):
+            return
+        reached = Held(target, start, end, in_clear, hops, edge, (held,))
+        if is_taken:
+            taken[target] = reached
+        if is_held:
+            nodes[target] = reached
+        if leads_on:
+            self.push(reached)
 
     def _join(self, arrived: Held) -> Held | None:
         """Add an input of an all-of node; return the node once enough are held together."""
@@ -274,3 +307,10 @@ class _Walk:
         parents = tuple(chosen[: self._graph.needs[arrived.node]])
         hops = sum(parent.hops for parent in parents)
         return Held(arrived.node, arrived.start_ns, FOREVER, True, hops, None, parents)
+
+
+def _is_first(known: Held | None, start_ns: int, hops: int) -> bool:
+    """Return whether a hold is earlier than the known one, or as early by fewer edges."""
+    if known is None:
+        return True
+    return start_ns < known.start_ns or (start_ns == known.start_ns and hops < known.hops)

@@ -33,7 +33,7 @@ class Exemption(msgspec.Struct, frozen=True):
     words: str
 
 
-class Remediation(msgspec.Struct, frozen=True):
+class Remediation(msgspec.Struct, frozen=True, gc=False):
     """One exposed credential and its state. Times are POSIX nanoseconds, 0 if not reached yet.
 
     `measurable` means that Ironkeep reaches a system that accepts the credential, so that a

@@ -52,7 +52,7 @@ class Outcome(StrEnum):
     DISPROVEN = "DISPROVEN"
 
 
-class Item(msgspec.Struct, frozen=True):
+class Item(msgspec.Struct, frozen=True, gc=False):
     """One open item against a claim."""
 
     check: str

@@ -6,7 +6,7 @@ from ironkeep.core.errors import NotFound
 from ironkeep.core.evidence.packing import dsse
 from ironkeep.core.evidence.packing.compressed import payload_of
 from ironkeep.core.evidence.packing.pack import VERSION, Pack, ShownLog, state
-from ironkeep.core.evidence.verdict import decide
+from ironkeep.core.evidence.verdict import decide_on
 from ironkeep.incident.verifier import indexed
 from ironkeep.incident.verifier.disclosed import ShownHead, opening_digest
 from ironkeep.tlog.note import KeyType, SigningKey
@@ -27,14 +27,14 @@ def payload_for(case: str, as_of_ns: int, log: ShownLog) -> tuple[str, bytes]:
     head = ShownHead(log.checkpoint, Policy.parse(log.policy.encode()))
     leaves = indexed.leaves_of(log)
     indexed.check_places(log, head.checkpoint, leaves)
-    evidence = indexed.evidence_of(case, as_of_ns, log, head, leaves)
-    verdict, exposure = decide(evidence)
+    file = indexed.file_of(case, as_of_ns, log, head, leaves)
+    verdict = decide_on(file)
     if verdict.opening < 0:
         raise NotFound(
             f"no signed checkpoint covers case {case} at that time: if it was opened just now, try "
             "again in a second"
         )
-    pack = Pack(VERSION, case, as_of_ns, (log,), exposure, verdict)
+    pack = Pack(VERSION, case, as_of_ns, (log,), file.exposure, verdict)
     return payload_of(state(pack, opening_digest(log, verdict.opening)))
 
 

@@ -76,14 +76,10 @@ def check_places(log: ShownLog, head: Checkpoint, leaves: Leaves) -> None:
     verify_multiproof(leaves.hashes, head.size, log.hashes, head.root)
 
 
-def evidence_of(
-    case: str, as_of_ns: int, log: ShownLog, head: ShownHead, leaves: Leaves
-) -> Evidence:
-    """Return the evidence in a pack; raise IntegrityError unless it is complete."""
-    bare = bare_evidence(case, as_of_ns, log, head, leaves)
-    file = CaseFile(bare)
-    facts = check_complete(log, head, leaves, questions_of(file), wanted(file))
-    return Evidence(case, as_of_ns, (facts,), bare.entries)
+def file_of(case: str, as_of_ns: int, log: ShownLog, head: ShownHead, leaves: Leaves) -> CaseFile:
+    """Return the case file of a pack; raise IntegrityError unless its evidence is complete."""
+    file = CaseFile(bare_evidence(case, as_of_ns, log, head, leaves))
+    return file.under(check_complete(log, head, leaves, questions_of(file), wanted(file)))
 
 
 def bare_evidence(

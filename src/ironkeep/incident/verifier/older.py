@@ -1,7 +1,7 @@
 """Check the log in a pack of an earlier release, and take what it proves under the present rules.
 
 `window_evidence`   version 1, which shows every leaf of the window
-`indexed_evidence`  version 2, whose index proofs answer the questions that the rules of its time
+`indexed_file`      version 2, whose index proofs answer the questions that the rules of its time
                     asked
 
 The present rules may ask the index further questions. What a pack of version 2 does not answer, or
@@ -69,12 +69,12 @@ def _earlier_entries(log: LogEvidence, head: Checkpoint) -> Iterator[tuple[int, 
         yield shown.index, entry
 
 
-def indexed_evidence(
+def indexed_file(
     case: str, as_of_ns: int, log: ShownLog, head: ShownHead, leaves: Leaves
-) -> Evidence:
-    """Return the evidence in a pack of version 2, with what it leaves unproven in its facts."""
-    bare = bare_evidence(case, as_of_ns, log, head, leaves)
-    bounds = wanted(CaseFile(bare))
+) -> CaseFile:
+    """Return the case file of a pack of version 2, with what it leaves unproven in its facts."""
+    file = CaseFile(bare_evidence(case, as_of_ns, log, head, leaves))
+    bounds = wanted(file)
     size, root = head.checkpoint.size, head.checkpoint.root
     ends = {term: min(bound, size) for term, bound in bounds.items()}
     unproven, unread, late = set(bounds), set[int](), set[Run]()
@@ -86,7 +86,7 @@ def indexed_evidence(
         unread.update(each for each in found.unread if each not in leaves.hashes)
         late.update(found.late)
     facts = facts_of(log, head, len(leaves.withheld | unread), len(unproven), late)
-    return Evidence(case, as_of_ns, (facts,), bare.entries)
+    return file.under(facts)
 
 
 def _hole(found: Proven, leaves: Leaves, size: int) -> int:

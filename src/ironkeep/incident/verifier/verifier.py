@@ -12,6 +12,7 @@ from enum import StrEnum
 import msgspec
 
 from ironkeep.core.errors import IntegrityError, InvalidRequest
+from ironkeep.core.evidence.casefile import CaseFile
 from ironkeep.core.evidence.exposure import Exposure
 from ironkeep.core.evidence.headline import headline, is_past, later_than
 from ironkeep.core.evidence.packing import dsse
@@ -25,8 +26,7 @@ from ironkeep.core.evidence.packing.pack import (
     read_statement,
     stated_in,
 )
-from ironkeep.core.evidence.records import Evidence
-from ironkeep.core.evidence.verdict import Outcome, Verdict, decide
+from ironkeep.core.evidence.verdict import Outcome, Verdict, decide_on
 from ironkeep.incident.verifier import disclosed as shown, indexed, older
 from ironkeep.incident.verifier.trust import TrustedKeys
 from ironkeep.tlog.note import KeyType, VerifierKey
@@ -101,9 +101,10 @@ def verify_pack(raw: bytes, trust: TrustedKeys | None) -> Report:
         policy = trust.policy if trust else Policy.parse(log.policy.encode())
         head = shown.ShownHead(log.checkpoint, policy)
         _check_quorum(policy, log.policy)
-    evidence = _read(pack, log, head)
+    file = _read(pack, log, head)
+    evidence = file.evidence
     with step("(8) verdict"):
-        verdict, exposure = _recompute(evidence, pack)
+        verdict, exposure = _recompute(file, pack)
     with step("(9) subject"):
         _check_subject(verdict, log, subject)
     earlier = sum(index < log.start for index, _ in evidence.entries)
@@ -141,19 +142,21 @@ def _check_quorum(pinned: Policy, own: str) -> None:
         )
 
 
-def _read(pack: AnyPack, log: LogEvidence | ShownLog, head: shown.ShownHead) -> Evidence:
-    """Return the evidence in a pack, each entry checked, in its place, and none missing."""
+def _read(pack: AnyPack, log: LogEvidence | ShownLog, head: shown.ShownHead) -> CaseFile:
+    """Return the case file of a pack: each entry checked, in its place, and none missing."""
     if isinstance(log, LogEvidence):
         with step("(5) entries"):
             leaves = older.window_leaves(log)
         with step("(6) completeness"):
-            return older.window_evidence(pack.case, pack.as_of_ns, log, head, leaves)
+            evidence = older.window_evidence(pack.case, pack.as_of_ns, log, head, leaves)
+        with step("(8) verdict"):
+            return CaseFile(evidence)
     with step("(5) entries"):
         leaves = indexed.leaves_of(log)
     with step("(7) places"):
         indexed.check_places(log, head.checkpoint, leaves)
     with step("(6) completeness"):
-        read = indexed.evidence_of if isinstance(pack, Pack) else older.indexed_evidence
+        read = indexed.file_of if isinstance(pack, Pack) else older.indexed_file
         return read(pack.case, pack.as_of_ns, log, head, leaves)
 
 
@@ -190,9 +193,9 @@ def _check_subject(verdict: Verdict, log: LogEvidence | ShownLog, subject: str) 
         raise IntegrityError("the log contains no such case, or another case under that number")
 
 
-def _recompute(evidence: Evidence, pack: AnyPack) -> tuple[Verdict, Exposure]:
+def _recompute(file: CaseFile, pack: AnyPack) -> tuple[Verdict, Exposure]:
     """Compute verdict and exposure from the evidence; raise when a present pack's differ."""
-    verdict, exposure = decide(evidence)
+    verdict, exposure = decide_on(file), file.exposure
     if not isinstance(pack, Pack):
         return verdict, exposure
     if verdict != pack.verdict:

@@ -19,7 +19,7 @@ def not_revoked(file: CaseFile) -> Iterator[Finding]:
 
 def no_receipt(file: CaseFile) -> Iterator[Finding]:
     """Yield revocations without a receipt from the issuer."""
-    for version in file.credentials:
+    for version in file.revoked:
         for last in file.revocations(version)[-1:]:
             if not last.record.receipt.strip():
                 yield Finding(version, "revoked, but without a receipt or the state read back")
@@ -31,7 +31,7 @@ def released_again(file: CaseFile) -> Iterator[Finding]:
     The released value can be a new one under the old name: a key that was deleted and created again
     starts at version 1.
     """
-    for version in file.credentials:
+    for version in file.revoked:
         for last in file.revocations(version)[-1:]:
             for read in reversed(file.activity.reads_of(version)):
                 index = read.act.index
@@ -128,9 +128,8 @@ def _revoked_pairs(file: CaseFile) -> Iterator[tuple[NodeId, NodeId]]:
 
     `not_revoked` reports the others.
     """
-    for version in file.credentials:
-        if file.revocations(version):
-            yield from ((version, system) for system in file.estate.verifiers(version))
+    for version in file.revoked:
+        yield from ((version, system) for system in file.estate.verifiers(version))
 
 
 def _alive(file: CaseFile, version: NodeId, system: NodeId) -> bool:

@@ -18,9 +18,7 @@ _SECOND_NS: Final = 10**9
 
 def endpoint_not_asked(file: CaseFile) -> Iterator[Finding]:
     """Yield the endpoints on record to which a credential was not presented since revoked."""
-    for version in file.credentials:
-        if not file.revocations(version):
-            continue
+    for version in file.revoked:
         for system in file.estate.verifiers(version):
             # `not_presented` reports a verifier that was not asked at all.
             if file.probes(version, system):
@@ -96,7 +94,7 @@ def endings(
     file: CaseFile,
 ) -> Iterator[tuple[NodeId, NodeId, Filed[ev.Ended] | None]]:
     """Yield (credential, system, last ending of its sessions after its last revocation)."""
-    for version in file.credentials:
+    for version in file.revoked:
         for last in file.revocations(version)[-1:]:
             for system in file.estate.verifiers(version):
                 if kind_of(system) is NodeKind.SYSTEM:

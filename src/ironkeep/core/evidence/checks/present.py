@@ -14,8 +14,8 @@ def still_current(file: CaseFile) -> Iterator[Finding]:
     A comparison counts if it was made after the last revocation, and as recently as a watch. A
     later one replaces an earlier one.
     """
-    for version in file.credentials:
-        if kind_of(version) is not NodeKind.SECRET or not file.revocations(version):
+    for version in file.revoked:
+        if kind_of(version) is not NodeKind.SECRET:
             continue
         last = file.revocations(version)[-1]
         found = [each for each in file.about(ev.Compared, version, "") if each.index > last.index]

@@ -72,7 +72,7 @@ def _found_tokens(cut: ev.Contained, subject: NodeId) -> bool:
 
 def scope_narrowed(file: CaseFile) -> Iterator[Finding]:
     """Yield links of exposed nodes that were removed since the earliest compromise."""
-    families = {family_of(each) for each in file.rows}
+    families = {family_of(each) for each in file.rows} if file.estate.ended else set()
     for placed in file.estate.ended:
         source = NodeId(placed.record.source)
         if placed.time_ns >= file.case.from_ns and (source in file.rows or source in families):

@@ -12,7 +12,7 @@ from ironkeep.core.evidence.sworn import Stated, in_force, stated_by
 
 def revocation_by_one(file: CaseFile) -> Iterator[Finding]:
     """Yield revocations by word that nobody confirmed, where they are the last at a system."""
-    for version in file.credentials:
+    for version in file.revoked:
         for each in file.last_revocations(version):
             if not each.record.measured and not in_force(file, each):
                 yield _by_one(file, each, f"that {file.estate.label(version)} was revoked")
