@@ -127,7 +127,7 @@ STANDS_FOR: Final[tuple[tuple[str, str, str], ...]] = (
     ("engines/system/test_search.py", "plugin/effects", "readings"),
     ("identity/test_tokens.py", "identity", "batch_token token_issuer token_store token_view"),
     ("incident/test_engine.py", "incident/case",
-     "cases links naming next_steps proof root views workspace"),
+     "cases links naming proof root views workspace"),
     ("incident/test_engine.py", "incident/case", "reads"),
     ("incident/test_engine.py", "incident/eviction", "containment rotation sweep"),
     ("incident/eviction/test_cut.py", "incident/eviction", "groups"),

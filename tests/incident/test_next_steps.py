@@ -2,7 +2,7 @@
 
 from ironkeep.core.evidence.checks.table import CHECKS
 from ironkeep.core.evidence.claim import ClaimId
-from ironkeep.incident.case.next_steps import NEXT_STEPS
+from ironkeep.incident.evidence.next_steps import NEXT_STEPS
 
 
 def test_every_check_of_every_claim_has_its_next_step() -> None:

@@ -43,16 +43,15 @@ def before(evidence: ev.Evidence) -> ev.Evidence:
 
 
 def closed_of(whole: ev.Evidence) -> ev.Evidence:
-    """Return the closed entries; the case file beside them follows from them."""
+    """Return the closed entries; the case file that has them follows from them."""
     steps = collect(before(whole), Scan(whole.entries, whole.log.size))
     while True:
         try:
             next(steps)
         except StopIteration as end:
-            closed: ev.Evidence
-            closed, file = end.value
-            assert file.entries == CaseFile(closed).entries
-            return closed
+            file: CaseFile = end.value
+            assert file.entries == CaseFile(file.evidence).entries
+            return file.evidence
 
 
 def check_same(whole: ev.Evidence) -> int:

@@ -74,8 +74,8 @@ Issues = Callable[[list[NodeId]], Generator[None, None, Mapping[int, Entry]]]
 
 def collect(
     evidence: Evidence, finder: Finder, issues: Issues | None = None
-) -> Generator[None, None, tuple[Evidence, CaseFile]]:
-    """Return closed evidence and the case file that follows; yields between steps of bounded work.
+) -> Generator[None, None, CaseFile]:
+    """Return the case file of closed evidence; yields between steps of bounded work.
 
     `evidence` has the entries to begin with: those from before the window (`log.start`), and any
     from the window. The window ends at `log.size`. With `issues`, the entries are added that issued
@@ -108,7 +108,7 @@ def collect(
             fresh = dict.fromkeys(KINDS, END) if earlier else {}
             found.update(earlier)
         if not fresh:
-            return evidence, file
+            return file
 
 
 def _find(

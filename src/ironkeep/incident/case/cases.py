@@ -1,4 +1,4 @@
-"""Routes to open, widen, list and read cases."""
+"""Routes to open, widen and list cases."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,18 +15,10 @@ from ironkeep.credentials.actor import actor_of
 from ironkeep.incident.case import workspace as desks
 from ironkeep.incident.case.links import spell_out
 from ironkeep.incident.case.naming import Names
-from ironkeep.incident.case.workspace import (
-    Stored,
-    Workspace,
-    instant,
-    not_worked_out,
-    on_desk,
-    when,
-    with_brief,
-    words,
-)
+from ironkeep.incident.case.workspace import Stored, instant, with_brief, words
 from ironkeep.incident.evidence.archive import Archive
 from ironkeep.incident.evidence.brief import Brief
+from ironkeep.incident.evidence.views import when
 from ironkeep.incident.survey.holdings import IN_A_TURN, holdings
 from ironkeep.incident.survey.survey import SURVEYED, Survey
 from ironkeep.kernel.house import House
@@ -143,35 +135,12 @@ def _reach_back(call: Call, before_ns: int, from_ns: int) -> Steps[None]:
 
 def list_cases(call: Call) -> Response:
     """Return the numbers of all cases, with their titles."""
-    info = {str(each.number): _summary(each) for each in desks.all_cases(call.store)}
+    info = {str(each.number): summary(each) for each in desks.all_cases(call.store)}
     return listing(list(info), info)
 
 
-def read(call: Call, given: Case) -> Suspend:
-    """Return a summary of a case."""
-    return on_desk(call, given.id, _read, judged=True, writes=False)
-
-
-def _read(workspace: Workspace) -> Response:
-    file = workspace.file
-    missing = not_worked_out(workspace)
-    data: dict[str, Any] = {
-        **_summary(workspace.stored),
-        "subjects": [file.estate.label(each) for each in file.case.subjects],
-        "bases": file.case.bases,
-        "exposed": {
-            "credentials": len(file.credentials) or (None if missing else 0),
-            "principals": len(file.principals),
-            "systems": len(file.systems),
-        },
-        "not_worked_out": missing,
-        "outcome": str(workspace.verdict.outcome),
-        "open_items": len(workspace.verdict.open_items()),
-    }
-    return Response(data=data)
-
-
-def _summary(stored: Stored) -> dict[str, Any]:
+def summary(stored: Stored) -> dict[str, Any]:
+    """Return the stored record of a case, as a client sees it."""
     return {
         "id": str(stored.number),
         "title": stored.title,
@@ -231,7 +200,7 @@ def _surveyed(
                 surveying = Survey(call, brief, each, held)
                 yield from surveying.link(brief.standings[each].out_ns)
 
-    data = {**_summary(stored), "subjects": list(brief.subjects.values())}
+    data = {**summary(stored), "subjects": list(brief.subjects.values())}
     return effects.run(call, steps(), lambda _call, _none: Response(data=data))
 
 
@@ -241,7 +210,6 @@ ROUTES: Final = (
         Operation.UPDATE, "cases", open_case, OpenCase, sudo=True,
         audited=("subjects", "start"), help="Open a case.",
     ),
-    Route(Operation.READ, "cases/{id}", read, Case, sudo=True, help="A summary of a case."),
     Route(
         Operation.UPDATE, "cases/{id}/widen", widen, WidenCase, sudo=True,
         audited=("id", "subjects", "start"), help="Add subjects, or move the start back.",

@@ -33,7 +33,8 @@ from ironkeep.core.secret import Secret
 from ironkeep.credentials.actor import actor_of
 from ironkeep.incident.case.fingerprints import Found, Prints, search
 from ironkeep.incident.case.naming import Names, document_path
-from ironkeep.incident.case.workspace import when, words
+from ironkeep.incident.case.workspace import words
+from ironkeep.incident.evidence.views import when
 from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.effects.pauses import later

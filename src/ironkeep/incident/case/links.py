@@ -17,7 +17,8 @@ from ironkeep.core.operation import Operation
 from ironkeep.credentials.actor import actor_of
 from ironkeep.credentials.scope import Edge
 from ironkeep.incident.case.naming import Names
-from ironkeep.incident.case.workspace import instant, when, words
+from ironkeep.incident.case.workspace import instant, words
+from ironkeep.incident.evidence.views import when
 from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.effects.effects import Steps, pause

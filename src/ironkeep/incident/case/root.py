@@ -11,7 +11,8 @@ from ironkeep.core.policy.builtin import ROOT_POLICY_NAME
 from ironkeep.identity import policies
 from ironkeep.incident.case.cases import Case
 from ironkeep.incident.case.proof import pack_key
-from ironkeep.incident.case.workspace import Workspace, on_desk, when
+from ironkeep.incident.case.workspace import Workspace, on_desk
+from ironkeep.incident.evidence.views import when
 from ironkeep.index.terms import Kind
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.response import Response

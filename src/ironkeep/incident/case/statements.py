@@ -15,7 +15,8 @@ from ironkeep.core.evidence.verdict import NEVER_EXEMPT
 from ironkeep.core.operation import Operation
 from ironkeep.core.units import SECOND_NS
 from ironkeep.incident.case import root
-from ironkeep.incident.case.workspace import Workspace, on_desk, when, words
+from ironkeep.incident.case.workspace import Workspace, on_desk, words
+from ironkeep.incident.evidence.views import when
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.fields import CommaList, Duration
 from ironkeep.plugin.response import Response
@@ -175,24 +176,6 @@ def _stated(workspace: Workspace) -> dict[str, set[str]]:
         for by in file.confirmations.get((workspace.case, item), ()):
             people |= {by.entry.entity, *by.record.people}
     return made
-
-
-def told(workspace: Workspace) -> dict[str, str]:
-    """Return the content of each statement of people, by its entry (`entry:17`), in words."""
-    file, found = workspace.file, dict[str, str]()
-    for exempted in file.filed(ev.Exempted):
-        record = exempted.record
-        words = f"{record.owner}: {record.reason} (until {when(record.expires_ns)})"
-        found[f"entry:{exempted.index}"] = words
-    for explained in file.filed(ev.Explained):
-        found[f"entry:{explained.index}"] = f"{explained.record.owner}: {explained.record.reason}"
-    for checked in file.filed(ev.RootChecked):
-        found[f"entry:{checked.index}"] = checked.record.detail
-    for revoked in file.filed(ev.Revoked):
-        record_of = revoked.record
-        words = f"{record_of.method} (receipt: {record_of.receipt})"
-        found[f"entry:{revoked.index}"] = words
-    return found
 
 
 def residue(call: Call, given: Words) -> Suspend:

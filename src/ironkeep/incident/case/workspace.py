@@ -27,7 +27,6 @@ from ironkeep.core.evidence.reach import FOREVER
 from ironkeep.core.evidence.records import Evidence
 from ironkeep.core.evidence.verdict import Verdict, decide_on
 from ironkeep.core.ids import EntityId
-from ironkeep.core.text.goformat import rfc3339
 from ironkeep.core.units import SECOND_NS
 from ironkeep.credentials.actor import Actor, actor_of
 from ironkeep.incident.case.naming import Names
@@ -56,9 +55,6 @@ class Stored(msgspec.Struct, frozen=True, omit_defaults=True):
     subjects: tuple[NodeId, ...] = ()
     """For containment before the journal has been asked; empty in a record of an early release."""
 
-
-_OF_READABLE: Final = frozenset({"not surveyed", "not known", "origin unknown"})
-"""The checks that find that it is not known in full what could be read."""
 
 _MACHINES: Final = frozenset({"approle", "cert", "jwt"})
 """The auth methods by which machines log in."""
@@ -217,15 +213,6 @@ def with_brief(question: Question, then: Callable[[Call, Brief], Response | Susp
     return Suspend(question, gathered)
 
 
-def not_worked_out(workspace: Workspace) -> list[str]:
-    """Return what nobody knows yet of that which could be read, in words."""
-    return [
-        f"{item.label}: {item.words}"
-        for item in workspace.verdict.open_items()
-        if item.check in _OF_READABLE
-    ]
-
-
 def answered(name: str) -> Callable[[Call, object], Response]:
     """Return a last step for `effects.run` that answers with the result under a name."""
 
@@ -317,11 +304,6 @@ def words(text: str, what: str) -> str:
     if not 1 <= len(stripped) <= MAX_WORDS or not stripped.isprintable():
         raise InvalidRequest(f"{what} takes 1 to {MAX_WORDS} printable characters")
     return stripped
-
-
-def when(time_ns: int) -> Any:
-    """Return a time in RFC 3339; None for 0 and FOREVER."""
-    return rfc3339(time_ns) if 0 < time_ns < FOREVER else None
 
 
 def _rfc3339(text: str) -> int:

@@ -18,6 +18,7 @@ from ironkeep.core.evidence.node import NodeId, NodeKind, family_of, kind_of, pl
 from ironkeep.core.evidence.packing.pack import ShownLog
 from ironkeep.core.evidence.records import Evidence, LogFacts
 from ironkeep.incident.evidence.gathering import About
+from ironkeep.incident.evidence.views import Asked
 from ironkeep.incident.verifier.disclosed import ShownHead
 from ironkeep.journal.log import SignedHead
 from ironkeep.kernel.house import House
@@ -97,6 +98,14 @@ class Archive:
         body = b"" if supposed is None else event.encode(supposed)
         about = About(case, as_of_ns, self._starts, self._scope, supposed=body)
         return self._ask("brief", msgspec.structs.asdict(about))
+
+    def ask_view(self, view: str, case: str, as_of_ns: int, now_ns: int) -> Question:
+        """Return the question for a view of a case (evidence/views.py); the answer is JSON."""
+        about = About(case, as_of_ns, self._starts, self._scope)
+        shown = self._satisfied(self.head)
+        cosigners, cosigned_ns = (shown.cosigners, shown.cosigned_ns) if shown else ((), 0)
+        asked = Asked(view, about, cosigners, cosigned_ns, self.witnessed, now_ns)
+        return self._ask("view", msgspec.to_builtins(asked))
 
     def evidence(self, case: str, as_of_ns: int, answer: dict[str, Any]) -> Evidence:
         """Return the evidence in an answer."""

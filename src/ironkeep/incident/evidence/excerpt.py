@@ -42,9 +42,9 @@ def excerpt(context: Context, about: Mapping[str, Any]) -> Steps:
     given, index = msgspec.convert(about, About), context.index
     window = yield from open_window(context, index, min(given.starts), given.size)
     _require_indexed(window)
-    found, file = yield from closed_evidence(context, index, given, window, window.entries)
+    file = yield from closed_evidence(context, index, given, window, window.entries)
     asked = questions_of(file)
-    positions = (position for position, _ in found.entries)
+    positions = (position for position, _ in file.evidence.entries)
     return (yield from _excerpt(context, index, window, positions, asked))
 
 

@@ -61,34 +61,32 @@ class About(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def evidence(context: Context, about: Mapping[str, Any]) -> Steps:
     """Return the evidence on a case: {start, size, withheld, late, entries: [[index, body]]}."""
-    window, found, _ = yield from _gathered(context, about)
+    window, file = yield from gathered(context, msgspec.convert(about, About))
     return {
         "start": window.start,
         "size": window.size,
         "withheld": window.withheld,
         "late": window.late,
-        "entries": [[index, event.encode(entry)] for index, entry in found.entries],
+        "entries": [[index, event.encode(entry)] for index, entry in file.evidence.entries],
     }
 
 
 def brief(context: Context, about: Mapping[str, Any]) -> Steps:
     """Return the brief of a case as MessagePack (evidence/brief.py)."""
-    _, _, file = yield from _gathered(context, about)
+    _, file = yield from gathered(context, msgspec.convert(about, About))
     return briefs.encode(briefs.brief_of(file))
 
 
-def _gathered(
-    context: Context, about: Mapping[str, Any]
-) -> Generator[None, None, tuple[Window, Evidence, CaseFile]]:
-    """Return the window of a case with its closed evidence, and the case file of that."""
-    given, index = msgspec.convert(about, About), context.index
+def gathered(context: Context, given: About) -> Generator[None, None, tuple[Window, CaseFile]]:
+    """Return the window of a case, and the case file of the closed evidence in it."""
+    index = context.index
     size = given.size or context.log.size
     window = yield from open_window(context, index, min(given.starts), size)
     # Entries of this release state the vault's own time, which never runs back. An older one needs
     # those before it (core/evidence/order.py).
     older = [each for each in window.entries if not each[1].node]
-    found, file = yield from closed_evidence(context, index, given, window, older)
-    return window, found, file
+    file = yield from closed_evidence(context, index, given, window, older)
+    return window, file
 
 
 def closed_evidence(
@@ -97,8 +95,8 @@ def closed_evidence(
     given: About,
     window: Window,
     shown: list[tuple[int, Entry]],
-) -> Generator[None, None, tuple[Evidence, CaseFile]]:
-    """Return the closed evidence on a case (index/closure.py) with all of `shown`, and its file."""
+) -> Generator[None, None, CaseFile]:
+    """Return the case file of the closed evidence on a case (index/closure.py), with `shown`."""
     opener = Opener(index, window)
     parts, entries = Parts(index, window, opener), dict(shown)
     begun = {*_earlier(index, given, window), *_anchors(index, given, window)}
