@@ -4,7 +4,7 @@ import io
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ironkeep.cli.incident import tables
+from ironkeep.cli.incident import tables, verdict_table
 from ironkeep.cli.output.terminal import Terminal
 
 
@@ -51,3 +51,24 @@ def test_a_step_shows_the_statement_that_waits_for_another_person() -> None:
     out = shown(tables.steps, {"outcome": "NOT PROVEN", "steps": [stated, {**step, "stated": ""}]})
     assert "only jo states it; jo: no host to ask\n" in out
     assert out.endswith("only jo states it\n")
+
+
+def test_a_verdict_says_how_many_rows_the_server_left_out() -> None:
+    claim = {
+        "id": "E2", "title": "every exposed credential revoked", "status": "open", "exempt": 0,
+        "items": [{"label": "secret/a version 1", "words": "exposed and not revoked"}],
+        "entries": [4], "sworn": [],
+    }  # fmt: skip
+    verdict = {
+        "scope": "case 1", "claims": [claim], "exemptions": [], "credentials": [], "residue": ["w"],
+    }  # fmt: skip
+    whole = shown(verdict_table.details, verdict)
+    assert "more" not in whole
+    assert "(1 measured)" in whole
+    of_claim = {"items": 70_001, "entries": 12, "sworn": 2}
+    counts = {"exemptions": 0, "credentials": 5, "residue": 3, "claims": {"E2": of_claim}}
+    lines = shown(verdict_table.details, {**verdict, "counts": counts}).splitlines()
+    assert "         - 70000 more, which a pack shows" in lines
+    assert "5 more, which a pack shows" in lines
+    assert lines[-1] == "  - 2 more, which a pack shows"
+    assert "(10 measured, 2 sworn)" in lines[1]

@@ -9,7 +9,7 @@
 | 8         | PROVEN, with or without exceptions, as of a time after which more happened |
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from typing import Any, Final
 
 from ironkeep.cli.output import render
@@ -47,19 +47,35 @@ def show(terminal: Terminal, verdict: Mapping[str, Any]) -> None:
 
 
 def details(terminal: Terminal, verdict: Mapping[str, Any]) -> None:
-    """Print a verdict without its headline, in the form of the API and the verifier."""
+    """Print a verdict without its headline, in the form of the API and the verifier.
+
+    The server sends a part of long lists, with counts of all; the verifier sends all of them.
+    """
+    counts = verdict.get("counts", {})
     terminal.say(f"Scope:  {verdict['scope']}")
     for claim in verdict["claims"]:
+        of = counts.get("claims", {}).get(claim["id"], {})
         status = painted(claim["status"], 8)
-        terminal.say(f"  {claim['id']:<4} ", status, f" {claim['title']}{_basis(claim)}")
+        terminal.say(f"  {claim['id']:<4} ", status, f" {claim['title']}{_basis(claim, of)}")
         for item in claim["items"]:
             terminal.say(f"         - {item['label']}: {item['words']}")
+        _more(terminal, "         - ", claim["items"], of.get("items"))
     _exemptions(terminal, verdict)
+    _more(terminal, "  exempt: ", verdict["exemptions"], counts.get("exemptions"))
     credentials(terminal, verdict)
+    _more(terminal, "", verdict["credentials"], counts.get("credentials"))
     if verdict["residue"]:
         terminal.say("\nWhat this does not say:")
         for words in verdict["residue"]:
             terminal.say(f"  - {words}")
+        _more(terminal, "  - ", verdict["residue"], counts.get("residue"))
+
+
+def _more(terminal: Terminal, before: str, shown: Sized, count: int | None) -> None:
+    """Print how many rows of a list the server left out."""
+    missing = (count or 0) - len(shown)
+    if missing > 0:
+        terminal.say(f"{before}{missing} more, which a pack shows")
 
 
 def credentials(terminal: Terminal, verdict: Mapping[str, Any]) -> None:
@@ -86,12 +102,11 @@ def moment(time_ns: int) -> str:
     return rfc3339(time_ns // 10**9 * 10**9) if 0 < time_ns < FOREVER else "-"
 
 
-def _basis(claim: Mapping[str, Any]) -> str:
+def _basis(claim: Mapping[str, Any], counts: Mapping[str, int]) -> str:
     """Return how many records a claim rests on, measured and sworn, and its exemptions."""
-    sworn = len(claim["sworn"])
-    parts = (
-        (len(claim["entries"]) - sworn, "measured"), (sworn, "sworn"), (claim["exempt"], "exempt"),
-    )  # fmt: skip
+    sworn = counts.get("sworn", len(claim["sworn"]))
+    measured = counts.get("entries", len(claim["entries"])) - sworn
+    parts = ((measured, "measured"), (sworn, "sworn"), (claim["exempt"], "exempt"))
     words = ", ".join(f"{count} {what}" for count, what in parts if count)
     return f" ({words})" if words else ""
 
