@@ -8,7 +8,7 @@ Exposure is a property of the secret version, not of the incident: it spreads fr
 cases together. A case includes every row that its own seeds cause or make earlier.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set as AbstractSet
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -94,9 +94,11 @@ def expose(
     others, direct = seeds[len(own) :], _direct(graph)
     together = _answers(known or spread(graph, seeds, as_of_ns), direct, seeds, as_of_ns)
     if others:
-        alone = _answers(spread(graph, own, as_of_ns), direct, own, as_of_ns)
         without = _answers(spread(graph, others, as_of_ns), direct, others, as_of_ns)
-        together = _Answers(*map(_due_to, together, alone, without))
+        shared = [_shared(*rows) for rows in zip(together, without, strict=True)]
+        if any(shared):
+            alone = _answers(spread(graph, own, as_of_ns), direct, own, as_of_ns)
+            together = _Answers(*map(_due_to, together, alone, shared))
     reasons = Reasons()
     return Exposure(*(_sorted(rows, reasons) for rows in together))
 
@@ -150,10 +152,15 @@ def _sorted(rows: _Rows, reasons: Reasons) -> tuple[Exposed, ...]:
     )
 
 
-def _due_to(together: _Rows, alone: _Rows, without: _Rows) -> _Rows:
+def _shared(together: _Rows, without: _Rows) -> frozenset[NodeId]:
+    """Return the nodes that other cases reach as early without this one."""
+    return frozenset(
+        node
+        for node, row in without.items()
+        if (both := together.get(node)) is not None and both[:2] == row[:2]
+    )
+
+
+def _due_to(together: _Rows, alone: _Rows, shared: AbstractSet[NodeId]) -> _Rows:
     """Keep the rows that a case reaches alone, or that would be later or absent without it."""
-    return {
-        node: row
-        for node, row in together.items()
-        if node in alone or node not in without or without[node][:2] != row[:2]
-    }
+    return {node: row for node, row in together.items() if node in alone or node not in shared}

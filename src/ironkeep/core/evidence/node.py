@@ -17,6 +17,7 @@ MAX_NODE: Final = 4_400
 """Characters of a node: enough for the longest path with its mount and version."""
 
 _ANY_VERSION: Final = "*"
+_FAMILY: Final = f"@{_ANY_VERSION}"
 
 
 class NodeKind(StrEnum):
@@ -104,7 +105,7 @@ def family_of(of: NodeId) -> NodeId | None:
 
 def is_family(of: NodeId) -> bool:
     """Return whether a node stands for all versions of a secret."""
-    return of.startswith("secret:") and of.endswith(f"@{_ANY_VERSION}")
+    return of.endswith(_FAMILY) and of.startswith("secret:")
 
 
 def version_of(secret: NodeId) -> int:

@@ -103,6 +103,11 @@ class Graph:
             found.setdefault(edge.source, []).append(edge)
         return found
 
+    @cached_property
+    def inner(self) -> frozenset[NodeId]:
+        """The nodes from which something leads on: in a large graph, few of them."""
+        return frozenset((*self.out, *self.needs))
+
 
 class Seed(msgspec.Struct, frozen=True):
     """A node known to be lost from `from_ns` until it was contained at `until_ns`."""
@@ -205,7 +210,6 @@ class _Walk:
         self.found: Final = Spread()
         self._graph: Final = graph
         self._as_of: Final = as_of_ns
-        self._out: Final = graph.out
         self._ends: Final[dict[NodeId, int]] = {}
         self._inputs: Final[dict[NodeId, list[Held]]] = {}
         self._heap: Final[list[tuple[int, int, int, Held]]] = []
@@ -239,35 +243,38 @@ class _Walk:
         self._ends[held.node] = held.end_ns
         if _is_first(self.found.in_clear.get(held.node), held.start_ns, held.hops):
             self.found.in_clear[held.node] = held
-        for edge in self._out.get(held.node, ()):
-            self._follow(held, edge)
+        self._follow(held)
 
     def _settle_part(self, held: Held) -> None:
         """Record a node in part, and the targets that it carries in part."""
         if held.node in self.found.in_part:
             return
         self.found.in_part[held.node] = held
-        for edge in self._out.get(held.node, ()):
+        for edge in self._graph.out.get(held.node, ()):
             start = max(held.start_ns, edge.from_ns)
             if edge.kind in _CARRIES and start < edge.until_ns and start <= self._as_of:
                 self._reach(held, edge, start, FOREVER, in_clear=False)
 
-    def _follow(self, held: Held, edge: Edge) -> None:
-        """Take one edge from a node in clear, if hold and edge overlap in time."""
-        start = max(held.start_ns, edge.from_ns)
-        limit = min(held.end_ns, edge.until_ns)
-        live = edge.kind in _LIVE
-        if live:
-            limit = min(limit, self._graph.closed.get(edge.source, FOREVER))
-        if start >= limit or start > self._as_of:
-            return
+    def _follow(self, held: Held) -> None:
+        """Take the edges from a node in clear with which its hold overlaps in time."""
+        start_ns, end_ns, as_of_ns = held.start_ns, held.end_ns, self._as_of
+        closed_ns = min(end_ns, self._graph.closed.get(held.node, FOREVER))
+        for edge in self._graph.out.get(held.node, ()):
+            start = max(start_ns, edge.from_ns)
+            limit = closed_ns if edge.kind in _LIVE else end_ns
+            if start < limit and start < edge.until_ns and start <= as_of_ns:
+                end = self._end(edge, start, limit)
+                self._reach(held, edge, start, end, in_clear=edge.kind is not EdgeKind.WRAPS)
+
+    def _end(self, edge: Edge, start: int, limit: int) -> int:
+        """Return until when the target of an edge is held that was taken at start."""
+        if edge.target not in self._graph.inner:
+            return FOREVER
         # As input of an all-of node, a live credential counts only while it is accepted.
-        bounded = edge.kind in CONTROL or (live and edge.target in self._graph.needs)
-        end = limit if bounded else FOREVER
-        cuts = self._graph.ended.get(edge.target)
-        if cuts:
-            end = min(end, next((at for at in cuts if at > start), FOREVER))
-        self._reach(held, edge, start, end, in_clear=edge.kind is not EdgeKind.WRAPS)
+        is_input = edge.kind in _LIVE and edge.target in self._graph.needs
+        end = min(limit, edge.until_ns) if edge.kind in CONTROL or is_input else FOREVER
+        cuts = self._graph.ended.get(edge.target, ())
+        return min(end, next((at for at in cuts if at > start), FOREVER))
 
     def _reach(self, held: Held, edge: Edge, start: int, end: int, *, in_clear: bool) -> None:
         """Hold the target of an edge from start on, and queue it if an edge leads on from it.
@@ -275,10 +282,9 @@ class _Walk:
         Most targets lead nowhere, and most edges to one that is held already tell nothing new.
         """
         target, hops = edge.target, held.hops + 1
-        is_input = target in self._graph.needs
-        if is_input and not in_clear:
+        leads_on = target in self._graph.inner
+        if leads_on and not in_clear and target in self._graph.needs:
             return
-        leads_on = is_input or target in self._out
         taken = self.found.taken[edge.kind]
         nodes = self.found.in_clear if in_clear else self.found.in_part
         is_taken = _is_first(taken.get(target), start, hops)
