@@ -1324,20 +1324,31 @@ class CaseFile:
             (each, Gate(*(value(each, name) for name in names))) for each in self.records["gated"]
         ]
 
+    @cached_property
+    def edges(self) -> Mapping[str, list["Edge"]]:
+        """The edges by their source, which several spreads follow."""
+        return edges_of(self)
+
+    @cached_property
+    def _opens(self) -> dict[str, list[tuple[Entry, list[str]]]]:
+        """The links and gates that open something, by the nodes that they take, with what opens."""
+        found: dict[str, list[tuple[Entry, list[str]]]] = defaultdict(list)
+        for each in [*self.records["linked"], *self.records["gated"]]:
+            if value(each, "kind") != "opens":
+                continue
+            if record(each).type == "linked":
+                found[value(each, "source")].append((each, value(each, "targets")))
+            else:
+                for name in {*value(each, "known"), *value(each, "live")}:
+                    found[name].append((each, [value(each, "target")]))
+        return found
+
     def verifiers(self, node: str) -> list[str]:
         """Return where a credential opens something."""
         names = {node, family_of(node)}
-        found: list[str] = []
-        for each in sorted([*self.records["linked"], *self.records["gated"]], key=place_of):
-            if value(each, "kind") != "opens":
-                continue
-            if record(each).type == "linked" and value(each, "source") in names:
-                found += value(each, "targets")
-            elif record(each).type == "gated" and names & {
-                *value(each, "known"), *value(each, "live"),
-            }:  # fmt: skip
-                found.append(value(each, "target"))
-        return list(dict.fromkeys(found))
+        opening = [pair for name in names for pair in self._opens.get(name, ())]
+        opening.sort(key=lambda pair: place_of(pair[0]))
+        return list(dict.fromkeys(target for _, targets in opening for target in targets))
 
     def endpoints(self, system: str) -> list[str]:
         """Return the endpoints and poolers on record of a system."""
@@ -1567,8 +1578,7 @@ def versions_named(file: CaseFile) -> dict[str, list[str]]:
     return found
 
 
-@dataclass(frozen=True)
-class Hold:
+class Hold(NamedTuple):
     """A node held during [begin, end), in clear or in part, and the step by which it was got."""
 
     node: str
@@ -1596,7 +1606,7 @@ class Spread:
     def __init__(self, file: CaseFile, cases: Iterable[str], *, direct: bool = False) -> None:
         self.file: Final = file
         self.direct: Final = direct
-        self.edges: Final = edges_of(file)
+        self.edges: Final = file.edges
         self.held: Final[dict[tuple[str, bool], Hold]] = {}
         self.read: Final[dict[str, Hold]] = {}
         self.may_read: Final[dict[str, Hold]] = {}
@@ -1648,9 +1658,11 @@ class Spread:
             return
         self._longest[key] = hold.end
         self.held.setdefault(key, hold)
-        for edge in self.edges.get(node, []):
+        edges = self.edges.get(node, [])
+        closed = closed_ns(self.file, node) if edges else FOREVER
+        for edge in edges:
             if not self.direct or is_direct(node, edge):
-                self._take(hold, edge)
+                self._take(hold, edge, closed)
 
     def _joined(self, hold: Hold) -> Hold | None:
         """Return the hold of an all-of node once enough of its inputs overlap."""
@@ -1665,15 +1677,16 @@ class Spread:
             return None
         inputs = sorted(active.values(), key=lambda each: (each.begin, each.hops))[:need]
         hops = sum(each.hops for each in inputs)
-        return replace(hold, end=FOREVER, hops=hops, inputs=tuple(inputs))
+        return hold._replace(end=FOREVER, hops=hops, inputs=tuple(inputs))
 
-    def _take(self, hold: Hold, edge: Edge) -> None:
+    def _take(self, hold: Hold, edge: Edge, closed: int) -> None:
+        """Take an edge from a node that is of no more use from `closed` on."""
         begin = max(hold.begin, edge.from_ns)
         limit = edge.until_ns
         if hold.clear:
             limit = min(hold.end, limit)
             if edge.kind in WHILE_LIVE:
-                limit = min(limit, closed_ns(self.file, hold.node))
+                limit = min(limit, closed)
         elif edge.kind not in IN_PART:
             return
         if begin >= limit or begin > self.file.as_of_ns:
@@ -2799,7 +2812,8 @@ def verdict_of(case: Case) -> dict[str, Any]:
         ((item, each) for item, each in granted.items() if item not in needed),
         key=lambda pair: pair[1].index,
     )
-    credentials = [credential_of(case, node, items, needed) for node in case.credentials]
+    subjects = {each["subject"] for found in items.values() for each in found}
+    credentials = [credential_of(case, node, subjects, needed) for node in case.credentials]
     claims = [claim_of(case, claim, items[claim], covered[claim]) for claim in CLAIMS]
     opened = file.of("opened", case=file.case)
     return {
@@ -2841,15 +2855,17 @@ def outcome_of(statuses: Sequence[str], has_exceptions: bool) -> str:
 
 
 def credential_of(
-    case: Case, node: str, items: Mapping[str, Any], rests: Mapping[str, Entry]
+    case: Case, node: str, subjects: AbstractSet[str], rests: Mapping[str, Entry]
 ) -> dict[str, Any]:
-    """Return the state of an exposed credential, and how it is known."""
+    """Return the state of an exposed credential, and how it is known.
+
+    Given are the subjects of the open items, and the exemptions on which the verdict rests.
+    """
     file, row = case.file, case.rows[node]
     last, dead = file.last_revocation(node), file.dead_ns(node)
     exemption = rests.get(node)
     at_each = case.last_at_each(node)
-    is_open = any(each["subject"] == node for found in items.values() for each in found)
-    if is_open or any(case.is_unconfirmed(each) for each in at_each):
+    if node in subjects or any(case.is_unconfirmed(each) for each in at_each):
         basis = "open"
     elif exemption:
         basis = "exempt"

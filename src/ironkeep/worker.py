@@ -4,6 +4,7 @@ It gets one descriptor: the socket to its server, over which the reading keys co
 the vault reaches it, and it writes nothing but the index of the log.
 """
 
+import gc
 import os
 import signal
 import socket
@@ -38,6 +39,10 @@ NICE: Final = 10
 """Added to the nice value, for a tenth of the server's weight: where the machine is busy, the loop
 would otherwise wait for a core while the journal is searched."""
 
+YOUNG_OBJECTS: Final = 100_000
+"""Objects made between two collections of garbage: what an answer is made of lives until it is sent,
+and the case of somebody who could read 100,000 secrets has millions of objects."""
+
 INDEX: Final = "index"
 """The folder with the blocks of a log's index, in the log's directory."""
 
@@ -49,6 +54,8 @@ def main(descriptor: int) -> None:
         signal.signal(number, signal.SIG_IGN)
     forbid_dumps()
     os.nice(NICE)
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS)
     channel = Channel(socket.socket(fileno=descriptor))
     message = channel.receive()
     if message is None:
