@@ -40,8 +40,8 @@ NICE: Final = 10
 would otherwise wait for a core while the journal is searched."""
 
 YOUNG_OBJECTS: Final = 100_000
-"""Objects made between two collections of garbage: what an answer is made of lives until it is sent,
-and the case of somebody who could read 100,000 secrets has millions of objects."""
+"""Objects made between two collections of garbage: those of an answer live until it is sent, and
+the case of somebody who could read 100,000 secrets has millions of them."""
 
 INDEX: Final = "index"
 """The folder with the blocks of a log's index, in the log's directory."""
