@@ -26,7 +26,7 @@ from ironkeep.seal.reading_key import ReadingKeys
 
 LIMIT_SECONDS: Final = 60.0
 """Time for one question: clients and proxies wait little longer."""
-LONG_SECONDS: Final = {"pack": 300.0, "view": 300.0}
+LONG_SECONDS: Final = {"pack": 300.0, "view": 300.0, "brief": 300.0}
 """The same for a question whose answer a person waits for: it may be on 100,000 secrets."""
 GRACE_SECONDS: Final = 5.0
 """Time to end at the next step; a process that does not is killed."""
