@@ -2938,9 +2938,8 @@ class Report:
         level = "VERIFIED" if self.pinned else "SELF-CONSISTENT"
         since = ""
         if self.past:
-            more = (
-                f"{self.later} later entries exist" if self.later else "the log has gone on since"
-            )
+            entries = "entry exists" if self.later == 1 else "entries exist"
+            more = f"{self.later} later {entries}" if self.later else "the log has gone on since"
             since = f" as of {iso(self.verdict['as_of_ns'])} ({more})"
         return f"{level}: {self.verdict['outcome']}{since}: {counted(self.verdict['tally'])}"
 

@@ -44,6 +44,7 @@ def test_a_verdict_of_the_past_says_when_and_what_came_later() -> None:
     tally = Tally(1, 0, 0, 0, 0, 0)
     line = headline("PROVEN", tally, MARCH, 2, past=True)
     assert line == "PROVEN as of 2026-03-03T00:00:00Z (2 later entries exist): closed: 1 measured"
+    assert "(1 later entry exists)" in headline("PROVEN", tally, MARCH, 1, past=True)
     line = headline("PROVEN", tally, MARCH, 0, past=True)
     assert line.startswith("PROVEN as of 2026-03-03T00:00:00Z (the log has gone on since): ")
 

@@ -251,7 +251,7 @@ def test_a_verdict_of_an_earlier_time_says_how_much_came_later() -> None:
     assert report.verdict.outcome is Outcome.PROVEN
     assert (report.later, report.past, report.proven) == (1, True, False)
     assert "as of 2026-" in report.headline
-    assert "(1 later entries exist)" in report.headline
+    assert "(1 later entry exists)" in report.headline
 
 
 def test_there_is_no_pack_of_a_case_that_the_log_does_not_know() -> None:

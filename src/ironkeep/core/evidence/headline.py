@@ -44,5 +44,6 @@ def counted(tally: Tally) -> str:
 def _since(as_of_ns: int, later: int, *, past: bool) -> str:
     if not past:
         return ""
-    more = f"{later} later entries exist" if later else "the log has gone on since"
+    entries = "entry exists" if later == 1 else "entries exist"
+    more = f"{later} later {entries}" if later else "the log has gone on since"
     return f" as of {iso(as_of_ns)} ({more})"
