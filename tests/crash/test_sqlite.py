@@ -283,7 +283,7 @@ def test_a_disk_that_is_full_for_a_while_stops_nothing(folder: Path) -> None:
 
 @needs_strace
 def test_a_disk_that_syncs_no_more_stops_the_store(folder: Path) -> None:
-    trace, said = record(folder, 9, "fdatasync:error=EIO:when=9+")
+    trace, said = record(folder, 9, "fdatasync:error=EIO:when=10+")
     assert "the database cannot be reopened after a failed commit" in said
     assert list(broken(CrashImages(trace, seed=8).images(200), folder)) == []
 

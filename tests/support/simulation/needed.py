@@ -296,6 +296,7 @@ NEEDED: Final[dict[str, Directed]] = {
         replace forget=true
         write
         read path=secret/data/key by=1
+        do what=probe
         delete path=secret/metadata/key
         include
         do what=contain
@@ -397,7 +398,7 @@ NEEDED: Final[dict[str, Directed]] = {
     "not swept": Directed("steal\nread\nconnect\nplant\nopen\nevict but=sweep"),
     "not seen": Directed("steal\nread\nconnect\nplant kind=hook\nblind\nopen\nevict"),
     "not explained": Directed("steal\nread\nconnect\nplant\nopen\nevict"),
-    "foothold in vault": Directed("steal\nread\noverwrite name=mail\nopen\nevict"),
+    "foothold in vault": Directed("steal\nread\nwiden-policy\nopen\nevict"),
     "delivered early": Directed(
         """
         steal

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from unittest.mock import patch
 
+from ironkeep.core.evidence.casefile import CaseFile
 from ironkeep.core.evidence.records import Evidence
-from ironkeep.core.evidence.verdict import decide
+from ironkeep.core.evidence.verdict import Verdict, decide, decide_on
 from ironkeep.incident.evidence import packer
 from ironkeep.testing.simulation.named import spelt_out
 from ironkeep.testing.simulation.story import ending, parse
@@ -46,12 +47,12 @@ def evidence_of(world: World) -> Evidence:
     """Return the evidence on the case of a world, as it goes into a pack."""
     judged: list[Evidence] = []
 
-    def noted(evidence: Evidence) -> object:
-        judged.append(evidence)
-        return decide(evidence)
+    def noted(file: CaseFile) -> Verdict:
+        judged.append(file.evidence)
+        return decide_on(file)
 
     world.witness()
-    with patch.object(packer, "decide", noted):
+    with patch.object(packer, "decide_on", noted):
         path = f"incident/cases/{world.case}/pack"
         assert world.read(path, world.sessions["rita"]) is not None
     return judged[-1]
