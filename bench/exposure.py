@@ -141,7 +141,8 @@ class Filler:
                 journal.rotate_wal()
         # An unsealing reads what follows the last commit; a server's tick commits in between.
         tx = self._house.state.begin()
-        self._house.policies.put(tx, "filled", "", self._then)
+        rules = 'path "secret/*" { capabilities = ["read"] }'
+        self._house.policies.put(tx, "filled", rules, self._then)
         self._keep(tx)
 
     def close(self) -> None:
