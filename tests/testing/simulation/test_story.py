@@ -65,3 +65,9 @@ def test_a_story_is_shortened_to_what_shows_it() -> None:
     story = random_story(3)
     padded = (*story[:4], Plant("hook"), *story[4:], Read())
     assert shrunk(padded, lambda each: Plant("hook") in each) == (Plant("hook"),)
+
+
+def test_the_process_may_end_in_timed_work_as_well() -> None:
+    crashes = "crash op=kill when=before\ncrash op=probe when=before"
+    outcome = play(parse(f"{crashes}\nsteal\nopen\ndo\ndo what=rotate\nwait seconds=600"))
+    assert outcome.verdict == "NOT PROVEN"

@@ -24,7 +24,7 @@ class Wait(Step, frozen=True, tag="wait"):
     seconds: int = 60
 
     def _play(self, world: World) -> None:
-        world.vault.tick(self.seconds)
+        world.wait(self.seconds)
 
 
 class Delete(Step, frozen=True, tag="delete"):

@@ -299,7 +299,7 @@ def _kill(world: World, _item: dict[str, Any]) -> None:
 
 def _end_later(world: World, _item: dict[str, Any]) -> None:
     """End the sessions again once no login can be under way any more."""
-    world.vault.tick(LOGIN_SECONDS)
+    world.wait(LOGIN_SECONDS)
     _kill(world, _item)
     world.on("probe", {})
 

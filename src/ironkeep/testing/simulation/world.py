@@ -211,6 +211,13 @@ class World:
             self.restart()
             return None
 
+    def wait(self, seconds: int) -> None:
+        """Let time pass, with the vault's timed work, in which its process may end, too."""
+        try:
+            self.vault.tick(seconds)
+        except Crashed:
+            self.restart()
+
     def write(
         self, path: str, data: Mapping[str, Any] | None = None, token: str | None = "root"
     ) -> Reply | None:

