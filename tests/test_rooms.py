@@ -132,6 +132,7 @@ STANDS_FOR: Final[tuple[tuple[str, str, str], ...]] = (
     ("incident/test_engine.py", "incident/eviction", "containment rotation sweep"),
     ("incident/eviction/test_cut.py", "incident/eviction", "groups"),
     ("incident/eviction/test_present.py", "incident/eviction", "texts"),
+    ("incident/case/test_documents.py", "incident/case", "guesses"),
     ("incident/test_places.py", "incident/eviction", "endings lines own places"),
     ("credentials/test_scope.py", "credentials", "actor"),
     ("incident/test_engine.py", "incident/evidence", "archive jobs"),

@@ -7,14 +7,8 @@ import pytest
 
 from ironkeep.core.errors import InvalidRequest, TooLarge, TooManyRequests
 from ironkeep.core.operation import Operation
-from ironkeep.incident.case.documents import (
-    AT_ONCE,
-    DAY_NS,
-    HOUR_NS,
-    MAX_AN_HOUR,
-    MAX_DOCUMENT,
-    MAX_HITS,
-)
+from ironkeep.incident.case.documents import AT_ONCE, MAX_AN_HOUR, MAX_DOCUMENT
+from ironkeep.incident.case.guesses import DAY_NS, HOUR_NS, MAX_HITS
 from ironkeep.testing.parts import tables
 from ironkeep.testing.vault import Reply
 from tests.support.incident.incident_estate import BACKUP_KEY, CIPHERTEXT, Estate, document

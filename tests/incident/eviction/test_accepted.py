@@ -3,6 +3,7 @@
 import pytest
 
 from ironkeep.core.operation import Operation
+from ironkeep.incident.eviction.accepted import MAX_AN_HOUR
 from ironkeep.testing.parts import tables, text
 from tests.support.incident.incident_estate import PASSWORD, Estate, opened
 
@@ -117,6 +118,29 @@ def test_a_password_of_a_user_whom_the_secret_names(estate: Estate, fields: dict
 
 
 def test_a_secret_that_names_more_users_than_can_be_tried_is_open(estate: Estate) -> None:
-    many = {f"f{number}": f"value-{number}" for number in range(70)}
-    case = replaced(estate, "the password", username="auditor", **many)
+    many = {f"f{number}": f"value-{number}" for number in range(15)}
+    everybody = "engineer, colleague, responder, auditor"
+    case = replaced(estate, "the password", note=everybody, **many)
     assert "more logins of this vault than can be tried" in found(estate, case)[1]
+
+
+def test_a_probe_is_no_way_around_the_lock_on_a_name(estate: Estate) -> None:
+    """Whoever may work on cases could store guesses, and have the vault try them."""
+    words, told = "it is the password of the user auth/userpass/users/auditor", []
+    later = "as many values were tried for a login that it names as may be in an hour"
+    guesses = {f"f{number}": f"guess-{number}" for number in range(MAX_AN_HOUR)}
+    case = replaced(estate, "one more guess", username="auditor", **guesses)
+    told.append(found(estate, case)[1])
+    estate.must("secret/data/app/mail", {"data": {"username": "auditor", "value": PASSWORD}})
+    estate.on(case, "widen", subjects=["secret/app/mail@4"], basis="stored by us")
+    told_of = {"secret": "secret/app/mail@4", "method": "reset", "receipt": "ticket 9"}
+    estate.on(case, "rotate", **told_of)
+    estate.must("secret/data/app/mail", {"data": {"value": "none"}})
+    for _ in range(3):
+        compared = tables(estate.on(case, "probe"), "compared")
+        told += [text(each, "detail") for each in compared]
+    assert all(later in each for each in told)
+    assert not any(words in each for each in told)
+    estate.vault.tick(3_600)
+    (only,) = tables(estate.on(case, "probe", secret="secret/app/mail@4"), "compared")
+    assert words in text(only, "detail")

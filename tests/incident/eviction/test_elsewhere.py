@@ -5,6 +5,7 @@ from base64 import b64encode
 import pytest
 
 from ironkeep.core.operation import Operation
+from ironkeep.incident.case.guesses import MAX_HITS
 from ironkeep.testing.parts import tables, text
 from tests.support.incident.incident_estate import Estate, opened
 
@@ -127,6 +128,8 @@ def test_the_account_that_administers_a_system_is_looked_at(estate: Estate) -> N
     estate.on(case, "contain")
     estate.on(case, "rotate", secret="secret/app/mail@2", method="reset", receipt="ticket 9")
     estate.must("secret/data/app/mail", {"data": {"password": "another one"}})
+    assert found(estate, case) == ("current", HIDDEN)
+    may_read(estate, "database/config/orders")
     words = "database/config/orders administers its system with it"
     assert found(estate, case) == ("current", words)
     estate.must("database/rotate-root/orders")
@@ -187,3 +190,39 @@ def test_a_name_like_that_of_a_generated_secret_does_not_make_it_one(estate: Est
     state, detail = found(estate, case)
     assert state == "current"
     assert "cannot be told" in detail
+
+
+def test_few_guesses_are_confirmed_to_one_person(estate: Estate) -> None:
+    """Whoever may work on cases could store guesses at secrets out of reach."""
+    policy = 'path "secret/data/guess/*" { capabilities = ["read"] }'
+    estate.must("sys/policies/acl/mail", {"policy": policy})
+    right, wrong = MAX_HITS + 1, 2
+    for number in range(right):
+        estate.must(f"secret/data/far/{number}", {"data": {"key": f"a secret of {number}"}})
+    for number in range(right + wrong):
+        estate.must(f"secret/data/guess/{number}", {"data": {"key": f"a secret of {number}"}})
+    estate.vault.tick(600)
+    thief = estate.login("colleague")
+    for number in range(right + wrong):
+        estate.get(f"secret/data/guess/{number}", thief)
+    case = estate.open_case("person:colleague", start="60s")
+    estate.on(case, "contain")
+    for number in range(right + wrong):
+        told = {"secret": f"secret/guess/{number}@1", "method": "reset", "receipt": "ticket 9"}
+        estate.on(case, "rotate", **told)
+        estate.must(f"secret/data/guess/{number}", {"data": {"key": f"a new one of {number}"}})
+    for _ in range(2):
+        assert states(estate, case) == ["current"] * MAX_HITS + ["unknown"] * (1 + wrong)
+    entries = [entry for _, entry in estate.vault.house.audit_reader().entries()]
+    raised = [each for each in entries if each.op == "alert" and each.audited["alert"] == "probe"]
+    assert len(raised) == MAX_HITS
+    # A place that the caller may know needs no guess. Whether there are others is not told.
+    may_read(estate, "secret/data/far/*")
+    assert states(estate, case) == ["current"] * right + ["unknown"] * wrong
+    estate.vault.tick(86_400)
+    estate.responder = estate.login("responder")
+    assert states(estate, case) == ["current"] * right + ["replaced"] * wrong
+
+
+def states(estate: Estate, case: str) -> list[str]:
+    return [text(each, "state") for each in tables(estate.on(case, "probe"), "compared")]

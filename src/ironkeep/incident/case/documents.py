@@ -2,13 +2,11 @@
 
     document / id            -> name, size, time; never the text
     copy / SHA-256 (hex)     -> the document that represents an encrypted copy
-    budget / submitter       -> the times of a submitter's recent submissions
-    hits / submitter         -> the times of those that contained a secret of class two-person
 
 Matching is a guessing oracle: a list of guesses as a document would show which of them are right.
-So submissions are rate-limited, and a match is reported only to a caller who may read the secret
-without a touch or an approval, and is charged to that caller's budget as a read. Every match is
-journalled, reported or not.
+So submissions are rate-limited (guesses.py), and a match is reported only to a caller who may read
+the secret without a touch or an approval, and is charged to that caller's budget as a read. Every
+match is journalled, reported or not.
 """
 
 import re
@@ -32,6 +30,7 @@ from ironkeep.core.policy.secret_class import SecretClass
 from ironkeep.core.secret import Secret
 from ironkeep.credentials.actor import actor_of
 from ironkeep.incident.case.fingerprints import Found, Prints, search
+from ironkeep.incident.case.guesses import DAY_NS, HOUR_NS, MAX_HITS, Guesses, guessers
 from ironkeep.incident.case.naming import Names, document_path
 from ironkeep.incident.case.workspace import words
 from ironkeep.incident.evidence.views import when
@@ -56,14 +55,6 @@ MAX_NAME: Final = 256
 MAX_PARTS: Final = 64
 """Digests of one registered copy: of the whole and of its parts."""
 
-MAX_HITS: Final = 3
-"""Documents with a secret of class two-person that one person may submit in a day; after that
-another person has to submit the next one. A submitter who can read the journal's record of the
-match could otherwise use it as the answer to a guess."""
-
-HOUR_NS: Final = 3_600 * 10**9
-DAY_NS: Final = 24 * HOUR_NS
-
 _DONE: Final = object()
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -76,14 +67,7 @@ class Registered(msgspec.Struct, frozen=True):
     registered_ns: int
 
 
-class Spent(msgspec.Struct, frozen=True):
-    """The times of a submitter's recent submissions."""
-
-    times_ns: tuple[int, ...]
-
-
 _REGISTERED: Final = Codec(Registered)
-_SPENT: Final = Codec(Spent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,8 +231,8 @@ def _watch(call: Call, found: Found, seen: Seen) -> None:
         path=call.request.path,
     )
     if guards and max(guards) >= SecretClass.TWO_PERSON:
-        for who in _submitters(call):
-            _count(call, f"hits/{who}", DAY_NS)
+        for who in guessers(call):
+            _guesses(call).count(f"hits/{who}", DAY_NS)
 
 
 def _readable(version: NodeId, secret: Kept) -> str:
@@ -258,38 +242,26 @@ def _readable(version: NodeId, secret: Kept) -> str:
 
 def _spend(call: Call) -> None:
     """Count a submission, even one refused later; raise TooManyRequests past a limit."""
-    for who in _submitters(call):
-        hits = _recent(call, f"hits/{who}", DAY_NS)
+    guesses = _guesses(call)
+    for who in guessers(call):
+        hits = guesses.recent(f"hits/{who}", DAY_NS)
         if len(hits) >= MAX_HITS:
             raise TooManyRequests(
                 f"you can submit documents again at {when(hits[0] + DAY_NS)}: "
                 "have another person submit this one"
             )
-        recent = _recent(call, f"budget/{who}", HOUR_NS)
+        recent = guesses.recent(f"budget/{who}", HOUR_NS)
         if len(recent) >= MAX_AN_HOUR:
             raise TooManyRequests(
                 f"one person can submit {MAX_AN_HOUR} documents an hour: try again at "
                 f"{when(recent[0] + HOUR_NS)}"
             )
-        _count(call, f"budget/{who}", HOUR_NS)
+        guesses.count(f"budget/{who}", HOUR_NS)
 
 
-def _submitters(call: Call) -> tuple[str, ...]:
-    """Return the people behind the token; tokens without a person share one entry."""
-    return call.actor().payers or ("nobody",)
-
-
-def _recent(call: Call, path: str, within_ns: int) -> tuple[int, ...]:
-    raw = call.use(House).mount_store(call.account, call.mount).get(path)
-    times = () if raw is None else _SPENT.decode(raw).times_ns
-    return tuple(each for each in times if each > call.now_ns - within_ns)
-
-
-def _count(call: Call, path: str, within_ns: int) -> None:
-    """Add the present time, in the transaction that is kept even when the request is refused."""
-    recent = _recent(call, path, within_ns)
-    store = call.use(House).mount_store(call.account, call.mount)
-    store.put(path, _SPENT.encode(Spent((*recent, call.now_ns))))
+def _guesses(call: Call) -> Guesses:
+    """Return the guesses on record, counted even when the request is refused."""
+    return Guesses(call.lasting, call.now_ns)
 
 
 def register_copy(call: Call, given: Copy) -> Response:

@@ -70,11 +70,6 @@ class Prints:
                     found |= digests.get(self._digest(text[start : start + length]), set())
         return found
 
-    def whole(self, text: bytes) -> set[NodeId]:
-        """Return the secret versions that have text, in the compared form, as a value."""
-        digests = self.by_anchor.get(hash(text[:ANCHOR]), {}).get(len(text), {})
-        return digests.get(self._digest(text), set()) if digests else set()
-
     def _digest(self, data: bytes) -> bytes:
         return blake2b(data, digest_size=DIGEST, key=self.key).digest()
 

@@ -16,20 +16,31 @@ from ironkeep.core.evidence.reach import EdgeKind
 from ironkeep.core.secret import Secret
 from ironkeep.identity.roles import Accepting
 from ironkeep.incident.case.fingerprints import layers
+from ironkeep.incident.case.guesses import HOUR_NS, Guesses
 from ironkeep.incident.case.workspace import Workspace
 from ironkeep.incident.eviction.elsewhere import exposed_texts, fields_at
 from ironkeep.incident.eviction.texts import forms_of
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.effects.effects import Steps, Turn, pause
+from ironkeep.store.reserved import escape_part
 
 MAX_TRIED: Final = 64
 """Passwords tried for one version, of users whom it names: some 50 ms of a worker each."""
+
+MAX_AN_HOUR: Final = 20
+"""Passwords tried for one login in an hour, by whomever: the pace that Vault's user lockout leaves
+to guesses, so that a probe is no way around it. A name that is locked is tried, too."""
 
 MAX_NAMING: Final = 1_024
 """Bytes of a text in which names of users are looked for."""
 
 _NAME: Final = re.compile(r"[\w.@+-]+")
 _TOKEN: Final = re.compile(rb"hv[sb]\.[A-Za-z0-9_-]+")
+_TOO_MANY: Final = "it names more logins of this vault than can be tried: exempt it"
+_TOO_OFTEN: Final = (
+    "as many values were tried for a login that it names as may be in an hour: probe again later, "
+    "or exempt it"
+)
 _BASIS: Final = "a token of this vault was in it"
 
 
@@ -90,8 +101,15 @@ def _logins(workspace: Workspace, version: NodeId, texts: list[bytes], turn: Tur
                 return words
             tried += 1
             if tried > MAX_TRIED:
-                return "it names more logins of this vault than can be tried: exempt it"
-            _, matches = yield work
+                return _TOO_MANY
+            guesses = Guesses(
+                workspace.house.mount_store(turn.tx, workspace.call.mount), turn.now_ns
+            )
+            login = f"tried/{escape_part(words)}"
+            if len(guesses.recent(login, HOUR_NS)) >= MAX_AN_HOUR:
+                return _TOO_OFTEN
+            guesses.count(login, HOUR_NS)
+            turn, matches = yield work
             if matches is not False:
                 return words
     return ""

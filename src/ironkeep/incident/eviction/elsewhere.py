@@ -28,7 +28,7 @@ AT_HAND: Final = 1_024
 """Bytes of a text that are searched in a turn; a longer one is searched on a worker. Searching
 takes 1 ms a kilobyte, most of it for its encodings."""
 
-_HIDDEN: Final = (
+HIDDEN: Final = (
     "another secret, which you may not read, has its value: have it probed by somebody who may "
     "read that one"
 )
@@ -71,7 +71,7 @@ def elsewhere(workspace: Workspace, versions: Iterable[NodeId]) -> Steps[Elsewhe
         if done >= AT_ONCE:
             done = 0
             yield from pause()
-    _look_at_admins(workspace, prints, told)
+    yield from _look_at_admins(workspace, prints, told)
     return told
 
 
@@ -128,16 +128,20 @@ def _note(workspace: Workspace, told: Elsewhere, seen: Found, mount: Mount, kept
         elif workspace.names.may_tell(mount.uuid, kept.path, mount.path + kept.read):
             words = f"{mount.path}{kept.path} version {kept.current} has its value"
         else:
-            words = _HIDDEN
+            words = HIDDEN
         # A name that the caller may know says more than that there is one.
-        if told.found.get(version, _HIDDEN) == _HIDDEN:
+        if told.found.get(version, HIDDEN) == HIDDEN:
             told.found[version] = words
 
 
-def _look_at_admins(workspace: Workspace, prints: Prints, told: Elsewhere) -> None:
+def _look_at_admins(workspace: Workspace, prints: Prints, told: Elsewhere) -> Steps[None]:
     """Put on record which values are those by which the vault administers a system."""
     names = workspace.names
     for mount in (each for each in names.mounts() if not names.is_sealed(each)):
         for path, value in names.admins(mount):
+            may_tell = names.may_tell(mount.uuid, path, mount.path + path)
+            words = f"{mount.path}{path} administers its system with it" if may_tell else HIDDEN
             for version in search(value.reveal(), prints, ()).versions:
-                told.found[version] = f"{mount.path}{path} administers its system with it"
+                if told.found.get(version, HIDDEN) == HIDDEN:
+                    told.found[version] = words
+        yield from pause()

@@ -13,11 +13,12 @@ from typing import Any, Final
 from ironkeep.core.evidence import records as ev
 from ironkeep.core.evidence.node import NodeId, NodeKind, kind_of, place_of
 from ironkeep.credentials.listing import Kept
+from ironkeep.incident.case.guesses import DAY_NS, MAX_HITS, Guesses, guessers
 from ironkeep.incident.case.workspace import Workspace
 from ironkeep.incident.eviction.accepted import accepted
-from ironkeep.incident.eviction.elsewhere import Elsewhere, elsewhere
+from ironkeep.incident.eviction.elsewhere import HIDDEN, Elsewhere, elsewhere
 from ironkeep.incident.eviction.texts import fields_of, is_among
-from ironkeep.plugin.effects.effects import Steps, pause
+from ironkeep.plugin.effects.effects import Steps, Turn, pause
 
 IN_A_TURN: Final = 8
 """Secrets compared in one turn: some milliseconds."""
@@ -36,6 +37,11 @@ _UNSEEN: Final = (
     "whether its value is in use in {mounts} cannot be told, which is sealed: open it, and probe "
     "again"
 )
+_SPENT: Final = (
+    "enough secrets that you may not read were found to have an exposed value: have another person "
+    "probe, or somebody who may read them"
+)
+_ALERT: Final = "a probe found an exposed value in a secret that its sender may not read"
 _UNVERSIONED: Final = (
     "the mount keeps no versions, so whether the value was replaced cannot be told: delete it, and "
     "store the new one in a mount of version 2"
@@ -56,7 +62,8 @@ def compare(workspace: Workspace, chosen: Iterable[NodeId]) -> Steps[list[dict[s
     logins = yield from accepted(workspace, versions)
     turn = yield from pause()
     for number, version in enumerate(versions, start=1):
-        found, words = _judged(_look(workspace, version), version, others, logins)
+        judged = _judged(_look(workspace, version), version, others, logins)
+        found, words = _in_reach(workspace, version, *judged, turn)
         if found is not None:
             record = ev.Compared(workspace.case, version, turn.now_ns, found, words)
             workspace.house.scope.note(record, turn.now_ns, workspace.by)
@@ -80,6 +87,32 @@ def _judged(
     if not same and version in others.searched and others.sealed:
         return None, _UNSEEN.format(mounts=", ".join(others.sealed[:MAX_NAMED]))
     return same, words
+
+
+def _in_reach(
+    workspace: Workspace, version: NodeId, found: bool | None, words: str, turn: Turn
+) -> tuple[bool | None, str]:
+    """Return a judgement, as far as the caller may have it; see guesses.MAX_HITS.
+
+    That a value stands in a secret out of the caller's reach confirms a guess, and so does that it
+    stands in none: past the limit neither is told.
+    """
+    last = workspace.file.about(ev.Compared, version, "")[-1:]
+    if found is None or any(each.record.words == words for each in last):
+        return found, words
+    guesses = Guesses(workspace.house.mount_store(turn.tx, workspace.call.mount), turn.now_ns)
+    who = guessers(workspace.call)
+    if any(len(guesses.recent(f"hits/{each}", DAY_NS)) >= MAX_HITS for each in who):
+        return (found, words) if found and HIDDEN not in words else (None, _SPENT)
+    if HIDDEN in words:
+        for each in who:
+            guesses.count(f"hits/{each}", DAY_NS)
+        workspace.house.features.alerts.raise_(
+            turn.tx, "probe", _ALERT, turn.now_ns,
+            entity=workspace.by.entity, device=workspace.by.device,
+            path=workspace.call.request.path,
+        )  # fmt: skip
+    return found, words
 
 
 def comparable(workspace: Workspace, only: NodeId | None) -> list[NodeId]:

@@ -80,7 +80,10 @@ class Archive:
         self._log: Final = house.journal.log
         self._policy: Final = policy_of(house)
         self._starts: Final = tuple(dict.fromkeys(starts))
-        self._scope: Final = tuple(house.scope.indices(call.tx))
+
+    @cached_property
+    def _scope(self) -> tuple[int, ...]:
+        return tuple(self._call.use(House).scope.indices(self._call.tx))
 
     def ask_evidence(self, case: str, as_of_ns: int, kinds: tuple[str, ...] = ()) -> Question:
         """Return the question for the evidence on a case; `evidence` takes the answer.
