@@ -416,6 +416,7 @@ CLAIM: Final = {
 EXEMPTION: Final = {
     "item": str, "label": str, "owner": str, "reason": str, "expires_ns": int, "words": str,
 }  # fmt: skip
+WAITING: Final = {"entry": int, "item": str, "label": str, "words": str}
 CREDENTIAL: Final = {
     "node": str, "label": str, "state": str, "basis": str, "exposed_ns": int, "in_clear_ns": int,
     "revoked_ns": int, "dead_ns": int, "measurable": bool, "owner": str, "reason": str,
@@ -431,7 +432,7 @@ STATEMENT: Final = {
         "verdict": {
             "outcome": str, "tally": TALLY, "case": str, "opening": int, "from_ns": int,
             "as_of_ns": int, "scope": str, "claims": [CLAIM], "exemptions": [EXEMPTION],
-            "credentials": [CREDENTIAL], "residue": [str],
+            "waiting": [WAITING], "credentials": [CREDENTIAL], "residue": [str],
         },
     },
 }  # fmt: skip
@@ -2517,19 +2518,12 @@ def _not_seen(case: Case) -> Iterator[Found]:
 @check("E5", "not explained")
 def _not_explained(case: Case) -> Iterator[Found]:
     for system in case.systems:
-        items = [item for each in case.sweeps(system) for item in differences(each)]
+        sweeps = case.sweeps(system)
+        acting = [item for each in sweeps for item in value(each, "acting")]
+        items = [item for each in sweeps for item in (*differences(each), *value(each, "acting"))]
         for item in dict.fromkeys(items):
             if not case.is_explained(system, item):
-                yield Found(f"{system}#{item}")
-
-
-@check("E5", "stranger acts")
-def _stranger(case: Case) -> Iterator[Found]:
-    for system in case.systems:
-        items = [item for each in case.sweeps(system) for item in value(each, "acting")]
-        for item in dict.fromkeys(items):
-            if not case.is_explained(system, item):
-                yield Found(f"{system}#{item}", "failed")
+                yield Found(f"{system}#{item}", "failed" if item in acting else "open")
 
 
 @check("E5", "foothold in vault")
@@ -2750,14 +2744,6 @@ def _no_residue(case: Case) -> Iterator[Found]:
         yield Found(f"case:{case.file.case}")
 
 
-@check("E11", "exemption sworn by one")
-def _exemption_sworn(case: Case) -> Iterator[Found]:
-    last = {value(each, "item"): each for each in case.own("exempted")}
-    for each in last.values():
-        if value(each, "expires_ns") > case.file.as_of_ns and not case.in_force(each):
-            yield Found(f"entry:{each.index}")
-
-
 # --------------------------------------------------------------------------------------------------
 # The verdict
 # --------------------------------------------------------------------------------------------------
@@ -2779,7 +2765,7 @@ WORSE: Final = ("closed", "unknown", "open", "failed")
 
 
 def exemptions_of(case: Case) -> dict[str, Entry]:
-    """Return the granted exemptions by their item."""
+    """Return the exemptions that take a second person's word, or have it, by their item."""
     last = {value(each, "item"): each for each in case.own("exempted")}
     return {
         item: each
@@ -2787,7 +2773,6 @@ def exemptions_of(case: Case) -> dict[str, Entry]:
         if value(each, "owner").strip()
         and value(each, "reason").strip()
         and value(each, "expires_ns") > case.file.as_of_ns
-        and case.in_force(each)
         and not item.startswith(("log:", "scope:", "case:"))
     }
 
@@ -2795,16 +2780,22 @@ def exemptions_of(case: Case) -> dict[str, Entry]:
 def verdict_of(case: Case) -> dict[str, Any]:
     """Return the verdict, without the texts for people, in the form of the statement."""
     file = case.file
-    granted, rests = exemptions_of(case), []
+    exempted, rests = exemptions_of(case), []
+    granted = {item: each for item, each in exempted.items() if case.in_force(each)}
+    waiting: dict[str, Entry] = {}
     items: dict[str, list[dict[str, str]]] = {claim: [] for claim in CLAIMS}
     covered = dict.fromkeys(CLAIMS, 0)
     for claim, name, function in CHECKS:
         for each in function(case):
-            exemption = granted.get(each.subject)
-            if exemption and each.status != "failed" and each.at <= exemption.index:
+            exemption = exempted.get(each.subject)
+            if exemption and (each.status == "failed" or each.at > exemption.index):
+                exemption = None
+            if exemption and each.subject in granted:
                 rests.append((each.subject, exemption))
                 covered[claim] += 1
             else:
+                if exemption:
+                    waiting[each.subject] = exemption
                 item = {"check": name, "subject": each.subject, "status": each.status}
                 items[claim].append(item)
     needed = dict(rests)
@@ -2828,6 +2819,7 @@ def verdict_of(case: Case) -> dict[str, Any]:
             {"item": item, **{k: value(e, k) for k in ("owner", "reason", "expires_ns")}}
             for item, e in rests
         ],
+        "waiting": [{"entry": each.index, "item": item} for item, each in waiting.items()],
         "credentials": credentials,
     }
 

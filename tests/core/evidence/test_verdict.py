@@ -29,7 +29,7 @@ from tests.support.incident.sample_case import (
     request,
     sample_case,
 )
-from tests.support.incident.spoils import FAILING, OTHER, SPOILS, add, link, mirror, probe
+from tests.support.incident.spoils import ACTING, FAILING, OTHER, SPOILS, add, link, mirror, probe
 
 
 def verdict_of(case: SampleCase, end: int | None = None) -> Verdict:
@@ -131,6 +131,16 @@ def test_nothing_exempts_from_what_failed(name: str) -> None:
     waiver = ev.Exempted(CASE, subject, "dora", "accepted", at(END_AT + 1))
     verdict = verdict_of(spoil(sample_case()).with_lines(Line(95, "waiver", waiver)))
     assert verdict.outcome is Outcome.DISPROVEN
+
+
+def test_an_unexplained_principal_that_acts_takes_no_exemption() -> None:
+    subject = f"{DATABASE}#principal role svc2"
+    waiver = ev.Exempted(CASE, subject, "dora", "accepted", at(END_AT + 1))
+    for case in (sample_case(), sample_case().with_lines(Line(95, "waiver", waiver))):
+        verdict = verdict_of(ACTING(case))
+        (item,) = verdict.open_items()
+        assert (item.check, item.subject) == ("not explained", subject)
+        assert verdict.outcome is Outcome.DISPROVEN
 
 
 def test_an_exemption_does_not_cover_what_happens_after_it() -> None:

@@ -44,9 +44,18 @@ from tests.support.incident.mutations import (
     signed,
 )
 from tests.support.incident.random_case import CASES, RandomCase
-from tests.support.incident.sample_case import CASE, NEW, OLD, SampleCase, at, sample_case
+from tests.support.incident.sample_case import (
+    CASE,
+    END_AT,
+    NEW,
+    OLD,
+    Line,
+    SampleCase,
+    at,
+    sample_case,
+)  # fmt: skip
 from tests.support.incident.sample_pack import SamplePack
-from tests.support.incident.spoils import SPOILS
+from tests.support.incident.spoils import ACTING, SPOILS
 
 PROGRAM: Final = Path(__file__).parents[3] / "tools" / "verify_pack.py"
 REFUSED: Final = "refused"
@@ -172,6 +181,13 @@ def test_both_find_what_is_spoilt(name: str) -> None:
     """Packs of version 3 answer every question, so their verdict has no finding `pack too old`."""
     case = SPOILS[name][0](sample_case()) if name in SPOILS else STATEMENTS[name][0]
     compare(case.evidence())
+
+
+def test_both_find_a_principal_that_acts_and_an_exemption_by_one_person() -> None:
+    compare(ACTING(sample_case()).evidence())
+    waiver = ev.Exempted(CASE, OLD, "dora", "accepted", at(END_AT + 1))
+    lone = sample_case().without("probed", "confirmed").with_lines(Line(95, "waiver", waiver))
+    compare(lone.evidence())
 
 
 def test_both_compute_the_same_as_of_any_time() -> None:

@@ -208,10 +208,6 @@ SPOILS: dict[str, tuple[Spoil, str]] = {
         swept(added=("hook trigger audit",)),
         f"{DATABASE}#hook trigger audit",
     ),
-    "stranger acts": (
-        swept(acting=("principal role svc2",)),
-        f"{DATABASE}#principal role svc2",
-    ),
     "foothold in vault": (
         add(request(35, "policy", "alice", op="update", path="sys/policies/acl/mine")),
         "entry:6",
@@ -299,4 +295,7 @@ SPOILS: dict[str, tuple[Spoil, str]] = {
     "no residue": (drop("residue"), f"case:{CASE}"),
 }
 
-FAILING = {"worked after revocation", "stranger acts", "ended session worked", "used later"}
+ACTING = swept(acting=("principal role svc2",))
+"""An unexplained principal that acts: `not explained` has failed."""
+
+FAILING = {"worked after revocation", "ended session worked", "used later"}

@@ -21,7 +21,7 @@ from ironkeep.core.evidence.exposure import Exposure
 from ironkeep.core.evidence.node import NodeId, NodeKind, kind_of
 from ironkeep.core.evidence.reach import FOREVER
 from ironkeep.core.evidence.remediation import Exemption, Remediation, remediations
-from ironkeep.core.evidence.sworn import Basis, in_force, is_sworn
+from ironkeep.core.evidence.sworn import Basis, in_force, is_sworn, stated_by
 
 NEVER_EXEMPT: Final = ("log:", "scope:", "case:")
 """Items that no exemption covers: the owner of a log cannot waive the log's own integrity."""
@@ -78,6 +78,18 @@ class Claim(msgspec.Struct, frozen=True):
     exempt: int
 
 
+class Waiting(msgspec.Struct, frozen=True, gc=False):
+    """An exemption of an open item that waits for a second person; until then it has no effect.
+
+    `entry` is the index of its record, and `words` says who stated it.
+    """
+
+    entry: int
+    item: str
+    label: str
+    words: str
+
+
 class Tally(msgspec.Struct, frozen=True):
     """The exposed credentials by their basis, and the other items with an exemption in force.
 
@@ -107,6 +119,7 @@ class Verdict(msgspec.Struct, frozen=True):
     scope: str
     claims: tuple[Claim, ...]
     exemptions: tuple[Exemption, ...]
+    waiting: tuple[Waiting, ...]
     credentials: tuple[Remediation, ...]
     residue: tuple[str, ...]
 
@@ -127,16 +140,21 @@ def decide(evidence: ev.Evidence, checks: Sequence[Check] = CHECKS) -> tuple[Ver
 
 def decide_on(file: CaseFile, checks: Sequence[Check] = CHECKS) -> Verdict:
     """Return the verdict on a case file; see `decide`."""
-    granted = _granted(file)
+    stated = _exemptions(file)
+    granted = {item: each for item, each in stated.items() if in_force(file, each)}
+    waiting: dict[str, Waiting] = {}
     used: dict[ClaimId, list[Exemption]] = {claim: [] for claim in ClaimId}
     found: dict[ClaimId, list[Item]] = {claim: [] for claim in ClaimId}
     for check in checks:
         for finding in check.find(file):
-            waiver = granted.get(finding.subject)
-            if waiver is None or not _covers(waiver, finding):
-                found[check.claim].append(_item(file, check, finding))
-            else:
+            waiver = stated.get(finding.subject)
+            covers = waiver is not None and _covers(waiver, finding)
+            if waiver and covers and finding.subject in granted:
                 used[check.claim].append(_exemption(file, waiver, finding))
+                continue
+            found[check.claim].append(_item(file, check, finding))
+            if waiver and covers:
+                waiting[finding.subject] = _waiting(file, waiver)
     claims = tuple(_claim(file, claim, items, len(used[claim])) for claim, items in found.items())
     needed = tuple(each for some in used.values() for each in some)
     credentials = remediations(file, _by_item(needed), _open_subjects(claims))
@@ -152,6 +170,7 @@ def decide_on(file: CaseFile, checks: Sequence[Check] = CHECKS) -> Verdict:
         scope=_scope(file),
         claims=claims,
         exemptions=exemptions,
+        waiting=tuple(waiting.values()),
         credentials=credentials,
         residue=tuple(_residue(file)),
     )
@@ -214,28 +233,36 @@ def _covers(waiver: Filed[ev.Exempted], finding: Finding) -> bool:
     return finding.status is not Status.FAILED and finding.entry < waiver.index
 
 
-def _granted(file: CaseFile) -> dict[str, Filed[ev.Exempted]]:
-    """Return the exemptions in force by item.
+def _waiting(file: CaseFile, waiver: Filed[ev.Exempted]) -> Waiting:
+    label = file.estate.label(waiver.record.item)
+    words = (
+        f"only {stated_by(waiver)} states that {label} may stay open for now: a second person has "
+        "to confirm it"
+    )
+    return Waiting(waiver.index, waiver.record.item, label, words)
 
-    Each has an owner and a reason, has not expired, and two people vouch for it.
+
+def _exemptions(file: CaseFile) -> dict[str, Filed[ev.Exempted]]:
+    """Return the exemptions of the case by item, in force once two people vouch for them.
+
+    Each has an owner and a reason and has not expired.
     """
-    granted: dict[str, Filed[ev.Exempted]] = {}
+    found: dict[str, Filed[ev.Exempted]] = {}
     for each in file.filed(ev.Exempted):
         record = each.record
         if record.case != file.name:
             continue
-        holds = (
+        counts = (
             record.owner.strip()
             and record.reason.strip()
             and record.expires_ns > file.as_of_ns
             and not record.item.startswith(NEVER_EXEMPT)
-            and in_force(file, each)
         )
         # A later record replaces an earlier one, so that an exemption can be withdrawn.
-        granted.pop(record.item, None)
-        if holds:
-            granted[record.item] = each
-    return granted
+        found.pop(record.item, None)
+        if counts:
+            found[record.item] = each
+    return found
 
 
 def _scope(file: CaseFile) -> str:

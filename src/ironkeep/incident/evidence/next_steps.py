@@ -19,7 +19,8 @@ _CONTAIN: Final = NextStep(1, "ironkeep incident contain {case}")
 _KILL: Final = NextStep(3, "ironkeep incident kill {case}")
 _PROBE: Final = NextStep(4, "ironkeep incident probe {case}")
 _UNMANAGED: Final = "; exempt it if no connection here leads to the system"
-_CONFIRM: Final = NextStep(8, "another person: ironkeep incident confirm {case} ITEM")
+CONFIRM: Final = NextStep(8, "another person: ironkeep incident confirm {case} ITEM")
+"""For the statements of one person, and for exemptions that wait for a second one."""
 _INVESTIGATE: Final = NextStep(10, "investigate it, or exempt it with an owner, a reason and a ttl")
 """For checks that no single command resolves."""
 
@@ -75,9 +76,9 @@ NEXT_STEPS: Final[Mapping[str, NextStep]] = {
     "no baseline": NextStep(5, "exempt it with an owner: no earlier baseline exists"),
     "not seen": NextStep(5, "check it by hand, then exempt it with an owner"),
     "not explained": NextStep(
-        6, "remove it and sweep again, or ironkeep incident explain {case} ITEM"
+        6,
+        "remove it, end its sessions and sweep again, or ironkeep incident explain {case} ITEM",
     ),
-    "stranger acts": NextStep(6, "remove it, end its sessions, and sweep again"),
     "foothold in vault": NextStep(6, "undo it, then ironkeep incident explain {case} ITEM"),
     "unfinished deed": NextStep(
         6, "see what it left and undo it, then ironkeep incident explain {case} ITEM"
@@ -105,10 +106,9 @@ NEXT_STEPS: Final[Mapping[str, NextStep]] = {
         "ironkeep incident probe {case}; if its value is still current, first put a new one in its "
         "place in the vault",
     ),
-    "revocation sworn by one": _CONFIRM,
-    "explanation sworn by one": _CONFIRM,
-    "root check sworn by one": _CONFIRM,
-    "exemption sworn by one": _CONFIRM,
+    "revocation sworn by one": CONFIRM,
+    "explanation sworn by one": CONFIRM,
+    "root check sworn by one": CONFIRM,
     "released again": _INVESTIGATE,
     "readmitted unsigned": _INVESTIGATE,
     "delivered early": _INVESTIGATE,
@@ -125,6 +125,3 @@ NEXT_STEPS: Final[Mapping[str, NextStep]] = {
     "record by an exposed principal": _INVESTIGATE,
     "withheld": _INVESTIGATE,
 }
-
-TAKES_ANOTHER: Final = frozenset(check for check, step in NEXT_STEPS.items() if step is _CONFIRM)
-"""Checks that find statements which a second person has to confirm."""

@@ -17,14 +17,15 @@ import msgspec
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.evidence import records as ev
 from ironkeep.core.evidence.casefile import CaseFile
+from ironkeep.core.evidence.claim import Status
 from ironkeep.core.evidence.exposure import Exposed
 from ironkeep.core.evidence.headline import headline, is_past, later_than
 from ironkeep.core.evidence.node import CREDENTIALS, kind_of
 from ironkeep.core.evidence.reach import FOREVER
-from ironkeep.core.evidence.verdict import Claim, Item, Verdict, decide_on
+from ironkeep.core.evidence.verdict import Claim, Item, Verdict, Waiting, decide_on
 from ironkeep.core.text.goformat import rfc3339
 from ironkeep.incident.evidence.gathering import About, gathered
-from ironkeep.incident.evidence.next_steps import NEXT_STEPS, TAKES_ANOTHER
+from ironkeep.incident.evidence.next_steps import CONFIRM, NEXT_STEPS
 from ironkeep.journal.questions import Context, Steps
 
 MAX_ROWS: Final = 10_000
@@ -158,6 +159,7 @@ def _verdict(judged: Judged) -> dict[str, Any]:
     data["counts"] = {
         "open_items": len(found),
         "exemptions": len(verdict.exemptions),
+        "waiting": len(verdict.waiting),
         "credentials": len(verdict.credentials),
         "residue": len(verdict.residue),
         "claims": {
@@ -180,25 +182,24 @@ def _cut(verdict: Verdict) -> Verdict:
         msgspec.structs.replace(each, **cut(each, "items", "entries", "sworn"))
         for each in verdict.claims
     )
-    lists = cut(verdict, "exemptions", "credentials", "residue")
+    lists = cut(verdict, "exemptions", "waiting", "credentials", "residue")
     return msgspec.structs.replace(verdict, claims=claims, **lists)
 
 
 def _steps(judged: Judged) -> dict[str, Any]:
     asked, file, verdict = judged
-    todo = sorted(
-        ((*NEXT_STEPS[each.check], each) for each in verdict.open_items()),
-        key=lambda one: (one[0], one[2].label),
-    )
+    todo = [(NEXT_STEPS[each.check], _item(each)) for each in verdict.open_items()]
+    todo += [(CONFIRM, _exemption(each)) for each in verdict.waiting]
+    todo.sort(key=lambda one: (one[0].order, one[1]["label"]))
     content = _told(file)
     found = [
         {
-            "step": step,
-            "do": text.format(case=asked.about.case),
-            **_item(item),
-            "stated": content.get(item.subject, "") if item.check in TAKES_ANOTHER else "",
+            "step": step.order,
+            "do": step.do.format(case=asked.about.case),
+            **item,
+            "stated": content.get(item["item"], "") if step is CONFIRM else "",
         }
-        for step, text, item in todo[:MAX_ROWS]
+        for step, item in todo[:MAX_ROWS]
     ]
     return {"outcome": str(verdict.outcome), "steps": found}
 
@@ -210,6 +211,17 @@ def _item(item: Item) -> dict[str, Any]:
         "check": item.check,
         "status": str(item.status),
         "words": item.words,
+    }
+
+
+def _exemption(waiting: Waiting) -> dict[str, Any]:
+    """Return an exemption that waits for a second person, as one more item of the steps."""
+    return {
+        "item": f"entry:{waiting.entry}",
+        "label": waiting.label,
+        "check": "exemption waits",
+        "status": str(Status.OPEN),
+        "words": waiting.words,
     }
 
 

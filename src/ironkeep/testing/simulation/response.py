@@ -334,7 +334,6 @@ _GROUPS: Final = {
     "released again": "revoke",
     "foothold in vault": "explain",
     "not explained": "clean",
-    "stranger acts": "clean",
     "sessions not ended": "kill",
     "sessions remain": "kill",
     "worked after revocation": "follow",

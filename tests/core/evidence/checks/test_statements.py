@@ -62,15 +62,10 @@ def by_word() -> SampleCase:
     return sample_case().changed("revoked", measured=False)
 
 
-def with_waiver() -> SampleCase:
-    return sample_case().with_lines(Line(99, "waiver", WAIVER))
-
-
 SPOILS: dict[str, tuple[SampleCase, str]] = {
     "revocation sworn by one": (by_word(), "revoked"),
     "explanation sworn by one": (sample_case(), "explained"),
     "root check sworn by one": (sample_case(), "root:policies"),
-    "exemption sworn by one": (with_waiver(), "waiver"),
 }
 """For each check: a case, and the one statement in it that is not confirmed."""
 
@@ -195,6 +190,29 @@ def test_an_exemption_in_force_counts_until_it_ends_even_if_nothing_needs_it() -
     ends = ev.Exempted(CASE, OLD, "dora", "not needed any more", at(97))
     ended = verdict_of(case.with_lines(Line(96, "ends", ends)))
     assert (ended.outcome, ended.exemptions) == (Outcome.PROVEN, ())
+
+
+def test_an_exemption_by_one_is_without_effect_and_named() -> None:
+    waiver = Line(99, "waiver", WAIVER)
+    case = sample_case().without("probed").with_lines(waiver)
+    verdict = verdict_of(all_but(case, "waiver"))
+    assert checks(all_but(case, "waiver")) == checks(sample_case().without("probed"))
+    (waits,) = verdict.waiting
+    assert (f"entry:{waits.entry}", waits.item) == (place_of(case, "waiver"), OLD)
+    assert waits.words.startswith("only person responder-entity states ")
+    assert (verdict.exemptions, verdict.tally.exempt) == ((), 0)
+
+
+def test_an_exemption_by_one_of_what_is_closed_changes_nothing() -> None:
+    verdict = verdict_of(all_but(sample_case().with_lines(Line(99, "waiver", WAIVER)), "waiver"))
+    assert (verdict.outcome, verdict.waiting) == (Outcome.PROVEN, ())
+
+
+def test_an_exemption_by_one_that_would_cover_nothing_does_not_wait() -> None:
+    """A second person would confirm it in vain: what has failed takes no exemption."""
+    case = sample_case().changed("watched", successes=1).with_lines(Line(99, "waiver", WAIVER))
+    verdict = verdict_of(all_but(case, "waiver"))
+    assert (verdict.outcome, verdict.waiting) == (Outcome.DISPROVEN, ())
 
 
 def test_an_exemption_of_something_else_is_counted_apart() -> None:

@@ -125,19 +125,23 @@ def not_seen(file: CaseFile) -> Iterator[Finding]:
 
 
 def not_explained(file: CaseFile) -> Iterator[Finding]:
-    """Yield differences from a baseline that no owner has explained."""
-    for system, item in _differences(file):
-        yield Finding(f"{system}#{item}", f"differs from the baseline, unexplained: {item}")
-
-
-def stranger_acts(file: CaseFile) -> Iterator[Finding]:
-    """Yield unexplained added principals that have been seen to act."""
+    """Yield differences from a baseline that no owner has explained; those seen to act fail."""
     for system in file.systems:
-        found = (item for each in sweeps(file, system) for item in each.record.acting)
+        records = [each.record for each in sweeps(file, system)]
+        acting = {item for record in records for item in record.acting}
+        found = (
+            item
+            for record in records
+            for item in (*record.added, *record.changed, *record.removed, *record.acting)
+        )
         for item in dict.fromkeys(found):
-            if not is_explained(file, system, item):
-                words = f"an unexplained principal acts: {item}"
-                yield Finding(f"{system}#{item}", words, Status.FAILED)
+            if is_explained(file, system, item):
+                continue
+            name = f"{system}#{item}"
+            if item in acting:
+                yield Finding(name, f"an unexplained principal acts: {item}", Status.FAILED)
+            else:
+                yield Finding(name, f"differs from the baseline, unexplained: {item}")
 
 
 def foothold_in_vault(file: CaseFile) -> Iterator[Finding]:
@@ -198,18 +202,6 @@ def sweeps(file: CaseFile, system: NodeId) -> list[Filed[ev.Swept]]:
     if len(last) > 1:
         last.pop("", None)  # of an earlier release; a host was looked at since
     return list(last.values())
-
-
-def _differences(file: CaseFile) -> Iterator[tuple[NodeId, str]]:
-    """Yield (system, item) for each unexplained difference that a sweep found."""
-    for system in file.systems:
-        records = [each.record for each in sweeps(file, system)]
-        found = (
-            item for record in records for item in (*record.added, *record.changed, *record.removed)
-        )
-        for item in dict.fromkeys(found):
-            if not is_explained(file, system, item):
-                yield system, item
 
 
 def may_leave_something(file: CaseFile, act: Act, *, reads: bool = False) -> bool:

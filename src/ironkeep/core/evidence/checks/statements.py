@@ -1,9 +1,9 @@
-"""Checks on the statements of people: each takes a second person (E2, E5, E9, E11)."""
+"""Checks on the statements of people: each takes a second person (E2, E5, E9)."""
 
 from collections.abc import Iterator
 
 from ironkeep.core.evidence import records as ev
-from ironkeep.core.evidence.casefile import CaseFile, Filed
+from ironkeep.core.evidence.casefile import CaseFile
 from ironkeep.core.evidence.checks.explained import is_answered
 from ironkeep.core.evidence.checks.record import last_root_checks
 from ironkeep.core.evidence.claim import Finding
@@ -35,21 +35,6 @@ def root_check_by_one(file: CaseFile) -> Iterator[Finding]:
     for item, each in last_root_checks(file).items():
         if each.record.sound and not in_force(file, each):
             yield _by_one(file, each, f"that {item} is sound")
-
-
-def exemption_by_one(file: CaseFile) -> Iterator[Finding]:
-    """Yield exemptions that would hold if a second person had confirmed them."""
-    last = {each.record.item: each for each in file.filed(ev.Exempted) if _of_case(file, each)}
-    for each in last.values():
-        if each.record.expires_ns > file.as_of_ns and not in_force(file, each):
-            # The names of others are not part of the evidence (index/closure.py).
-            item = each.record.item
-            label = file.estate.label(item) if item in file.rows else item
-            yield _by_one(file, each, f"that {label} may stay open for now")
-
-
-def _of_case(file: CaseFile, each: Filed[ev.Exempted]) -> bool:
-    return each.record.case == file.name
 
 
 def _by_one(file: CaseFile, each: Stated, what: str) -> Finding:

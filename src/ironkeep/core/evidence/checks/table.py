@@ -51,7 +51,6 @@ CHECKS: Final = (
     Check(ClaimId.PERSISTENCE, "host not swept", intruders.host_not_swept),
     Check(ClaimId.PERSISTENCE, "not seen", intruders.not_seen),
     Check(ClaimId.PERSISTENCE, "not explained", intruders.not_explained),
-    Check(ClaimId.PERSISTENCE, "stranger acts", intruders.stranger_acts),
     Check(ClaimId.PERSISTENCE, "foothold in vault", intruders.foothold_in_vault),
     Check(ClaimId.PERSISTENCE, "unfinished deed", deeds.unfinished_deed),
     Check(ClaimId.PERSISTENCE, "explanation sworn by one", statements.explanation_by_one),
@@ -77,5 +76,4 @@ CHECKS: Final = (
     Check(ClaimId.ROOT, "record by an exposed principal", record.record_by_exposed),
     Check(ClaimId.INDEPENDENT, "withheld", record.withheld),
     Check(ClaimId.RESIDUE, "no residue", record.no_residue),
-    Check(ClaimId.RESIDUE, "exemption sworn by one", statements.exemption_by_one),
 )
