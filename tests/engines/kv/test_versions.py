@@ -118,9 +118,9 @@ def test_a_pruning_write_looks_up_only_the_row_that_it_removes(vault: Vault) -> 
     put(vault, "folder/app")
     put(vault, "folder/app")
     assert storage.scans == 0
-    # The folder of the data, the mount's configuration, and two old versions.
-    assert storage.read == 4
-    assert storage.written[-1][0] == 3
+    # The mount's configuration, and two old versions, whose places the new ones take.
+    assert storage.read == 3
+    assert storage.written[-1][0] == 2
 
 
 def test_a_read_of_a_version_decodes_its_chunk_alone(vault: Vault) -> None:
@@ -134,6 +134,63 @@ def test_a_read_of_a_version_decodes_its_chunk_alone(vault: Vault) -> None:
     read = vault.read("secret/data/app", data={"version": "7"}).data
     assert (read["data"], part(read, "metadata", "version")) == ({"a": "6"}, 7)
     assert storage.read == 2
+
+
+# -- places
+
+
+def pruned(vault: Vault, path: str, writes: int, limit: int = 3) -> None:
+    """Write a key so often that its versions have taken the places of others."""
+    vault.write(f"secret/metadata/{path}", {"max_versions": limit})
+    for number in range(1, writes + 1):
+        put(vault, path, str(number))
+
+
+def test_destroying_a_version_that_is_gone_leaves_the_one_in_its_place(vault: Vault) -> None:
+    pruned(vault, "app", 8)
+    vault.write("secret/destroy/app", {"versions": list(range(1, 6))})
+    for number in (6, 7, 8):
+        read = vault.read("secret/data/app", data={"version": str(number)})
+        assert read.data["data"] == {"a": str(number)}
+
+
+def test_a_version_takes_the_place_of_a_destroyed_one(vault: Vault) -> None:
+    pruned(vault, "app", 3)
+    vault.write("secret/destroy/app", {"versions": [1]})
+    put(vault, "app", "4")
+    assert vault.read("secret/data/app").data["data"] == {"a": "4"}
+    vault.write("secret/destroy/app", {"versions": [4]})
+    assert vault.read("secret/data/app").answer.absent
+    assert vault.read("secret/data/app", data={"version": "2"}).data["data"] == {"a": "2"}
+    assert len(list(store_of(vault).walk("data"))) == 2
+
+
+def test_texts_of_a_version_are_never_those_of_the_one_in_its_place(vault: Vault) -> None:
+    """A survey reads texts in later turns than it finds the versions."""
+    pruned(vault, "app", 3)
+    (found,) = kept.second(store_of(vault))
+    put(vault, "app", "4")
+    now = kept.second_at(store_of(vault), "app")
+    assert now is not None
+    texts = [[text.reveal() for _, text in now.fields(number)] for number in (1, 2, 4)]
+    assert texts == [[], [b"2"], [b"4"]]
+    assert [each.number for each in found.versions] == [1, 2, 3]
+
+
+def test_a_lower_limit_leaves_no_data_behind(vault: Vault) -> None:
+    pruned(vault, "app", 12, limit=6)
+    vault.write("secret/metadata/app", {"max_versions": 2})
+    put(vault, "app", "13")
+    assert list(listed(vault, "app")) == [12, 13]
+    assert len(list(store_of(vault).walk("data"))) == 2
+    vault.write("secret/metadata/app", {"max_versions": 4})
+    for number in range(14, 19):
+        put(vault, "app", str(number))
+    for number in range(15, 19):
+        read = vault.read("secret/data/app", data={"version": str(number)})
+        assert read.data["data"] == {"a": str(number)}
+    assert vault.delete("secret/metadata/app").error is None
+    assert list(store_of(vault).walk()) == []
 
 
 # -- semantics
@@ -222,9 +279,14 @@ class Keys(RuleBasedStateMachine):
         key = meta.load(store, "f/app")
         assert key is not None
         assert len(key.versions) < 2 * module.CHUNK or key.spilled == 0
-        data = {n for n, (_, _, destroyed) in self.model.items() if not destroyed}
+        data = {
+            number: version
+            for number, version in module.every(store, "f/app", key)
+            if not self.model[number][2]
+        }
         chunks = {module.chunk_path("f/app", n) for n in self.model if n <= key.spilled}
-        expected = {module.data_path("f/app", number) for number in data} | chunks
+        expected = {module.data_path("f/app", *each) for each in data.items()} | chunks
+        assert len(expected) == len(data) + len(chunks)
         assert set(store.walk()) == {"meta/f/app", *expected}
         (listed_by_cases,) = kept.second(store)
         assert [each.number for each in listed_by_cases.versions] == sorted(self.model)

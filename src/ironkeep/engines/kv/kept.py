@@ -59,7 +59,12 @@ def _unversioned(store: Store, path: str) -> Kept:
 
 
 def _version(store: Store, path: str, number: int) -> tuple[tuple[str, Secret], ...]:
-    return _fields(store, stored.data_path(path, number), number)
+    # The version may be gone by now, and another one in its place.
+    key = meta.load(store, path)
+    version = None if key is None else stored.find(store, path, key, number)
+    return (
+        () if version is None else _fields(store, stored.data_path(path, number, version), number)
+    )
 
 
 def _fields(store: Store, path: str, _number: int) -> tuple[tuple[str, Secret], ...]:

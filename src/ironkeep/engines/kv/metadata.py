@@ -33,11 +33,16 @@ _ENCODER: Final = msgspec.json.Encoder()
 
 
 class Version(msgspec.Struct, frozen=True, array_like=True):
-    """One version of a key; times are POSIX nanoseconds, 0 means never."""
+    """One version of a key; times are POSIX nanoseconds, 0 means never.
+
+    `slot` is the number that its data is stored under, if that is not its own: it took the place of
+    a version that was pruned.
+    """
 
     created_ns: int
     deleted_ns: int = 0
     destroyed: bool = False
+    slot: int = 0
 
     def is_gone(self, now_ns: int) -> bool:
         """Return whether the version's data must not be read any more."""

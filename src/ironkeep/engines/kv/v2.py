@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import msgspec
+from msgspec.structs import replace
 
 from ironkeep.core.errors import Conflict, InvalidRequest, NotFound
 from ironkeep.core.event import WROTE, Released
@@ -81,8 +81,8 @@ def _find(store: Store, path: str, version: int) -> tuple[Known, int, Version]:
     return known, number, found
 
 
-def _record(store: Store, path: str, number: int) -> bytes:
-    record = store.get(stored.data_path(path, number))
+def _record(store: Store, path: str, number: int, version: Version) -> bytes:
+    record = store.get(stored.data_path(path, number, version))
     if record is None:
         raise NotFound("")
     return record
@@ -95,7 +95,7 @@ def read(call: Call, given: Which) -> Response:
     shape = known.version_shape(number, version)
     if version.is_gone(call.now_ns):
         return Response(data={"data": None, "metadata": shape}, absent=True)
-    names, secret = document.split(_record(store, given.path, number))
+    names, secret = document.split(_record(store, given.path, number, version))
     return Response(
         data={"data": secret, "metadata": shape},
         released=(Released(call.mount.uuid, given.path, number, names),),
@@ -110,7 +110,7 @@ def subkeys(call: Call, given: Shape) -> Response:
         raise InvalidRequest("depth must not be negative")
     if version.is_gone(call.now_ns):
         return Response(data={"subkeys": None, "metadata": shape}, absent=True)
-    _, secret = document.split(_record(call.store, given.path, number))
+    _, secret = document.split(_record(call.store, given.path, number, version))
     stored = json.loads(secret.reveal())
     return Response(
         data={"subkeys": document.subkeys(stored, given.depth) or {}, "metadata": shape}
@@ -142,7 +142,7 @@ def patch(call: Call, given: Put) -> Response | Suspend:
     _check_and_set(key, config, given.options)
     if _prune(call, given.path, key, config):
         return later(lambda call: patch(call, given), durable=True)
-    _, secret = document.split(_record(call.store, given.path, number))
+    _, secret = document.split(_record(call.store, given.path, number, version))
     merged = document.merge(loads(secret.reveal()), given.data)
     return _store(call, given.path, key, config, merged)
 
@@ -173,7 +173,7 @@ def _prune(call: Call, path: str, key: KeyMetadata, config: meta.Config) -> bool
     """Remove a turn's worth of versions if more are above the limit, which was lowered, then."""
     if _surplus(key, config) <= stored.CHANGED:
         return False
-    key = stored.drop(call.store, path, key, stored.CHANGED, call.now_ns, beside=False)
+    key = stored.drop(call.store, path, key, stored.CHANGED, call.now_ns)
     stored.save(call.store, path, key)
     return True
 
@@ -189,17 +189,16 @@ def _store(
     if not path:
         raise InvalidRequest("missing path")
     key = key or KeyMetadata(created_ns=now, updated_ns=now)
-    number = key.current + 1
     life = meta.delete_after_ns(key, config)
-    version = Version(now, now + life if life else 0)
-    # Numbers are never used again, so there is no record of this one.
-    call.store.put(stored.data_path(path, number), document.encode(data), fresh=True)
-    surplus = _surplus(key, config)
-    if surplus:
-        key = stored.drop(call.store, path, key, surplus, now, beside=True)
-    versions = {**key.versions, number: version}
-    key = msgspec.structs.replace(key, current=number, updated_ns=now, versions=versions)
-    known = stored.save(call.store, path, key)
+    known, version = stored.add(
+        call.store,
+        path,
+        key,
+        Version(now, now + life if life else 0),
+        document.encode(data),
+        _surplus(key, config),
+    )
+    number = known.metadata.current
     return Response(
         data=known.version_shape(number, version),
         audited={"version": number, WROTE: f"{path}@{number}"},
@@ -238,7 +237,7 @@ def _change(
         return Response()
     turn = given.versions[done : done + stored.CHANGED]
     if changed is _destroyed:
-        call.store.delete_all([stored.data_path(given.path, number) for number in turn])
+        stored.remove_data(call.store, given.path, key, turn)
     stored.change(call.store, given.path, key, turn, changed)
     done += len(turn)
     if done == len(given.versions):
@@ -248,17 +247,17 @@ def _change(
 
 def _deleted(now_ns: int) -> Callable[[Version], Version]:
     def deleted(version: Version) -> Version:
-        return version if version.is_gone(now_ns) else Version(version.created_ns, now_ns)
+        return version if version.is_gone(now_ns) else replace(version, deleted_ns=now_ns)
 
     return deleted
 
 
 def _undeleted(version: Version) -> Version:
-    return version if version.destroyed else Version(version.created_ns)
+    return version if version.destroyed else replace(version, deleted_ns=0)
 
 
 def _destroyed(version: Version) -> Version:
-    return Version(version.created_ns, version.deleted_ns, destroyed=True)
+    return replace(version, destroyed=True)
 
 
 def _key_of(call: Call, given: Versions) -> KeyMetadata | None:

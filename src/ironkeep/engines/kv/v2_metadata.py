@@ -135,7 +135,7 @@ def delete(call: Call, given: Key) -> Response | Suspend:
     if key is None:
         return Response()
     count = min(key.count, stored.CHANGED)
-    left = stored.drop(call.store, given.path, key, count, call.now_ns, beside=False)
+    left = stored.drop(call.store, given.path, key, count, call.now_ns)
     if count < key.count:
         stored.save(call.store, given.path, left)
         return later(lambda call: delete(call, given), durable=True)

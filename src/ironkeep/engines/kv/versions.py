@@ -1,12 +1,15 @@
 """The versions of a key in KV version 2: where each is stored, so that a write costs its own size.
 
     meta/KEY            the key's settings and its newest versions: engines/kv/metadata.py
-    data/KEY 0x00 N     the object of version N
+    data/KEY 0x00 N     the object of version N, or of one that took its place (`Version.slot`)
     data/KEY 0x00 v C   chunk C: the metadata of versions 32 C + 1 to 32 C + 32
 
 A key with fewer than `2 * CHUNK` versions has the first record alone. From then on the oldest ones
 move to chunks, one chunk in `CHUNK` writes, and the first record stays small. A key of before the
 chunks, with any number of versions in its first record, is converted by its next changes.
+
+A new version that prunes another one takes its place: at the limit, a write replaces two rows and
+adds none (ADR 40).
 
 The versions of a key are contiguous: versions are added above and removed below. A chunk may still
 hold some that were removed; those below `KeyMetadata.oldest` do not count.
@@ -14,9 +17,10 @@ hold some that were removed; those below `KeyMetadata.oldest` do not count.
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from ironkeep.core.errors import IntegrityError
 from ironkeep.credentials.gone.spans import Span, added
@@ -45,9 +49,9 @@ class Chunk(msgspec.Struct, frozen=True, array_like=True):
 _CHUNK: Final = Codec(Chunk)
 
 
-def data_path(path: str, number: int) -> str:
+def data_path(path: str, number: int, version: Version | None = None) -> str:
     """Return the path of a version's data; the zero byte separates it from every key's name."""
-    return f"data/{path}\0{number}"
+    return f"data/{path}\0{(version and version.slot) or number}"
 
 
 def chunk_path(path: str, number: int) -> str:
@@ -98,7 +102,7 @@ def change(
             where[number] = changed(version)
     for at, versions in chunks.items():
         store.put(at, _encoded(versions))
-    save(store, path, msgspec.structs.replace(key, versions=recent))
+    save(store, path, replace(key, versions=recent))
 
 
 def save(store: Store, path: str, key: KeyMetadata) -> Known:
@@ -117,12 +121,17 @@ def _spill(store: Store, path: str, key: KeyMetadata) -> KeyMetadata:
         spilled = start + CHUNK - 1 - (start - 1) % CHUNK
         moved = {number: recent.pop(number) for number in range(start, spilled + 1)}
         store.put(chunk_path(path, start), _encoded(moved), fresh=True)
-    return msgspec.structs.replace(key, versions=recent, first=oldest, spilled=spilled)
+    return replace(key, versions=recent, first=oldest, spilled=spilled)
 
 
-def past(store: Store, path: str, key: KeyMetadata, count: int, now_ns: int) -> tuple[Span, ...]:
-    """Return the spans of the versions that are gone once the oldest `count` are, which is now."""
-    dropped = islice(every(store, path, key), count)
+def _past(
+    store: Store,
+    path: str,
+    key: KeyMetadata,
+    dropped: Sequence[tuple[int, Version]],
+    now_ns: int,
+) -> tuple[Span, ...]:
+    """Return the spans of the versions that are gone once the oldest are, which is now."""
     spans = [Span(number, number, version.created_ns, now_ns) for number, version in dropped]
     if spans and key.older and spans[0].first == 1:
         spans[0] = Span(1, 1, 0, now_ns)
@@ -142,29 +151,67 @@ def known_past(store: Store, path: str, key: KeyMetadata) -> tuple[Span, ...]:
     return (Span(1, key.oldest - 1, 0 if key.older else key.created_ns, until_ns),)
 
 
-def drop(
-    store: Store, path: str, key: KeyMetadata, count: int, now_ns: int, *, beside: bool
-) -> KeyMetadata:
-    """Remove the oldest `count` versions with their data; return the key without them, to be saved.
+def add(
+    store: Store, path: str, key: KeyMetadata, version: Version, body: bytes, surplus: int
+) -> tuple[Known, Version]:
+    """Store a new version in the place of the oldest `surplus` ones.
 
-    With `beside` the key keeps a version that has data.
+    Return the key's metadata, and the version as it is stored.
     """
-    key = msgspec.structs.replace(key, past=past(store, path, key, count, now_ns))
+    number, slot = key.current + 1, 0
+    changes: dict[str, Any] = {"versions": dict(key.versions)}
+    if surplus:
+        first, oldest = next(every(store, path, key))
+        slot = oldest.slot or first
+        version = replace(version, slot=slot)
+        changes = _dropped(store, path, key, surplus, version.created_ns, taken=slot)
+    # Numbers are never used again, so there is no record under this one.
+    store.put(data_path(path, number, version), body, fresh=not slot)
+    changes["versions"][number] = version
+    key = replace(key, current=number, updated_ns=version.created_ns, **changes)
+    return save(store, path, key), version
+
+
+def remove_data(store: Store, path: str, key: KeyMetadata, numbers: Sequence[int]) -> None:
+    """Remove the data of the given versions; unknown numbers are ignored."""
+    found = ((number, find(store, path, key, number)) for number in numbers)
+    store.delete_all([data_path(path, number, each) for number, each in found if each is not None])
+
+
+def drop(store: Store, path: str, key: KeyMetadata, count: int, now_ns: int) -> KeyMetadata:
+    """Remove the oldest `count` versions with their data; return the key, to be saved."""
+    return replace(key, **_dropped(store, path, key, count, now_ns))
+
+
+def _dropped(
+    store: Store, path: str, key: KeyMetadata, count: int, now_ns: int, *, taken: int = 0
+) -> dict[str, Any]:
+    """Remove the oldest `count` versions with their data; return the fields of the key that change.
+
+    The data under the number `taken` stays: a new version is about to replace it.
+    """
+    dropped = list(islice(every(store, path, key), count))
     oldest = key.oldest
     left = oldest + count
-    gone = [data_path(path, number) for number in range(oldest, left)]
+    gone = [
+        data_path(path, number, version)
+        for number, version in dropped
+        if (version.slot or number) != taken
+    ]
     if key.first:
         # A chunk goes with the last of its versions.
         end = oldest + CHUNK - 1 - (oldest - 1) % CHUNK
         ends = range(end, min(left - 1, key.spilled) + 1, CHUNK)
         gone += [chunk_path(path, number) for number in ends]
-    store.delete_all(gone, folders_stay=beside)
-    if left <= key.spilled:
-        return msgspec.structs.replace(key, first=left)
-    recent = dict(key.versions)
-    for number in range(max(oldest, key.spilled + 1), left):
-        del recent[number]
-    return msgspec.structs.replace(key, versions=recent, first=0, spilled=0)
+    if gone:
+        store.delete_all(gone, folders_stay=bool(taken))
+    recent, first, spilled = dict(key.versions), left, key.spilled
+    if left > spilled:
+        for number in range(max(oldest, spilled + 1), left):
+            del recent[number]
+        first = spilled = 0
+    past = _past(store, path, key, dropped, now_ns)
+    return {"versions": recent, "first": first, "spilled": spilled, "past": past}
 
 
 def _is_spilled(key: KeyMetadata, number: int) -> bool:
