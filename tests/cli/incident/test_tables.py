@@ -61,10 +61,12 @@ def test_a_verdict_says_how_many_rows_the_server_left_out() -> None:
     }  # fmt: skip
     verdict = {
         "scope": "case 1", "claims": [claim], "exemptions": [], "credentials": [], "residue": ["w"],
+        "waiting": [{"entry": 17, "words": "only jo states that secret/a may stay open for now"}],
     }  # fmt: skip
     whole = shown(verdict_table.details, verdict)
     assert "more" not in whole
     assert "(1 measured)" in whole
+    assert "  waits (entry:17): only jo states that secret/a may stay open for now\n" in whole
     of_claim = {"items": 70_001, "entries": 12, "sworn": 2}
     counts = {"exemptions": 0, "credentials": 5, "residue": 3, "claims": {"E2": of_claim}}
     lines = shown(verdict_table.details, {**verdict, "counts": counts}).splitlines()

@@ -62,6 +62,9 @@ def details(terminal: Terminal, verdict: Mapping[str, Any]) -> None:
         _more(terminal, "         - ", claim["items"], of.get("items"))
     _exemptions(terminal, verdict)
     _more(terminal, "  exempt: ", verdict["exemptions"], counts.get("exemptions"))
+    for each in verdict["waiting"]:
+        terminal.say(f"  waits (entry:{each['entry']}): {each['words']}")
+    _more(terminal, "  waits: ", verdict["waiting"], counts.get("waiting"))
     credentials(terminal, verdict)
     _more(terminal, "", verdict["credentials"], counts.get("credentials"))
     if verdict["residue"]:

@@ -216,9 +216,10 @@ def _item(item: Item) -> dict[str, Any]:
 
 def _exemption(waiting: Waiting) -> dict[str, Any]:
     """Return an exemption that waits for a second person, as one more item of the steps."""
+    statement = f"entry:{waiting.entry}"
     return {
-        "item": f"entry:{waiting.entry}",
-        "label": waiting.label,
+        "item": statement,
+        "label": statement,
         "check": "exemption waits",
         "status": str(Status.OPEN),
         "words": waiting.words,
