@@ -62,9 +62,9 @@ def _version(store: Store, path: str, number: int) -> tuple[tuple[str, Secret], 
     # The version may be gone by now, and another one in its place.
     key = meta.load(store, path)
     version = None if key is None else stored.find(store, path, key, number)
-    return (
-        () if version is None else _fields(store, stored.data_path(path, number, version), number)
-    )
+    if version is None:
+        return ()
+    return _fields(store, stored.data_path(path, number, version), number)
 
 
 def _fields(store: Store, path: str, _number: int) -> tuple[tuple[str, Secret], ...]:

@@ -236,8 +236,6 @@ def _change(
     if key is None:
         return Response()
     turn = given.versions[done : done + stored.CHANGED]
-    if changed is _destroyed:
-        stored.remove_data(call.store, given.path, key, turn)
     stored.change(call.store, given.path, key, turn, changed)
     done += len(turn)
     if done == len(given.versions):

@@ -89,9 +89,13 @@ def change(
     numbers: Sequence[int],
     changed: Callable[[Version], Version],
 ) -> None:
-    """Store the key with the given versions changed; unknown numbers are ignored."""
+    """Store the key with the given versions changed; unknown numbers are ignored.
+
+    The data of those that are destroyed is removed.
+    """
     recent = dict(key.versions)
     chunks: dict[str, dict[int, Version]] = {}
+    gone = []
     for number in numbers:
         where = recent
         if _is_spilled(key, number):
@@ -100,6 +104,9 @@ def change(
         version = where.get(number)
         if version is not None:
             where[number] = changed(version)
+            if where[number].destroyed:
+                gone.append(data_path(path, number, version))
+    store.delete_all(gone)
     for at, versions in chunks.items():
         store.put(at, _encoded(versions))
     save(store, path, replace(key, versions=recent))
@@ -170,12 +177,6 @@ def add(
     changes["versions"][number] = version
     key = replace(key, current=number, updated_ns=version.created_ns, **changes)
     return save(store, path, key), version
-
-
-def remove_data(store: Store, path: str, key: KeyMetadata, numbers: Sequence[int]) -> None:
-    """Remove the data of the given versions; unknown numbers are ignored."""
-    found = ((number, find(store, path, key, number)) for number in numbers)
-    store.delete_all([data_path(path, number, each) for number, each in found if each is not None])
 
 
 def drop(store: Store, path: str, key: KeyMetadata, count: int, now_ns: int) -> KeyMetadata:
