@@ -79,9 +79,10 @@ class Filler:
                 name = f"team{number // FOLDER}/app{number}"
                 made = self._then - (DAYS - 1 - number % 60) * DAY_NS
                 kept = {1: Version(made - 60 * DAY_NS), 2: Version(made)}
+                key = KeyMetadata(made - 60 * DAY_NS, made, 2, kept)
                 for each in kept:
-                    store.put(versions.data_path(name, each), body, fresh=True)
-                meta.save(store, name, KeyMetadata(made - 60 * DAY_NS, made, 2, kept))
+                    store.put(versions.data_path(name, key, each), body, fresh=True)
+                meta.save(store, name, key)
             self._keep(tx)
 
     def people(self, count: int, teams: int) -> None:

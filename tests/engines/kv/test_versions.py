@@ -177,6 +177,24 @@ def test_texts_of_a_version_are_never_those_of_the_one_in_its_place(vault: Vault
     assert [each.number for each in found.versions] == [1, 2, 3]
 
 
+def test_a_key_with_chunks_keeps_few_places(vault: Vault) -> None:
+    """They would grow with its versions, and each write would write them all."""
+    limit = 3 * CHUNK
+    pruned(vault, "app", 2 * limit, limit=limit)
+    key = meta.load(store_of(vault), "app")
+    assert key is not None
+    assert (key.count, key.slots) == (limit, {})
+    assert len(list(store_of(vault).walk("data"))) == limit + (key.spilled - key.first) // CHUNK + 1
+    vault.write("secret/metadata/low", {"max_versions": 3})
+    pruned(vault, "low", 9)
+    vault.write("secret/metadata/low", {"max_versions": limit})
+    for number in range(10, 2 * limit):
+        put(vault, "low", str(number))
+        for each in (max(7, number - limit + 1), number):
+            read = vault.read("secret/data/low", data={"version": str(each)})
+            assert read.data["data"] == {"a": str(each)}
+
+
 def test_a_lower_limit_leaves_no_data_behind(vault: Vault) -> None:
     pruned(vault, "app", 12, limit=6)
     vault.write("secret/metadata/app", {"max_versions": 2})
@@ -279,13 +297,9 @@ class Keys(RuleBasedStateMachine):
         key = meta.load(store, "f/app")
         assert key is not None
         assert len(key.versions) < 2 * module.CHUNK or key.spilled == 0
-        data = {
-            number: version
-            for number, version in module.every(store, "f/app", key)
-            if not self.model[number][2]
-        }
+        data = {n for n, (_, _, destroyed) in self.model.items() if not destroyed}
         chunks = {module.chunk_path("f/app", n) for n in self.model if n <= key.spilled}
-        expected = {module.data_path("f/app", *each) for each in data.items()} | chunks
+        expected = {module.data_path("f/app", key, number) for number in data} | chunks
         assert len(expected) == len(data) + len(chunks)
         assert set(store.walk()) == {"meta/f/app", *expected}
         (listed_by_cases,) = kept.second(store)
@@ -362,8 +376,9 @@ def test_a_small_key_is_stored_as_before(vault: Vault) -> None:
     raw = store_of(vault).get("meta/app")
     assert raw is not None
     kept = json.loads(raw)
-    # Of the versions that are gone it has the times, and few of these.
+    # Of the versions that are gone it has the times, and few of these; of the others, the places.
     assert len(kept.pop("past")) <= MAX_SPANS
+    assert len(kept.pop("slots")) == DEFAULT_MAX_VERSIONS
     assert set(kept) == {"created_ns", "updated_ns", "current", "versions"}
 
 

@@ -61,10 +61,9 @@ def _unversioned(store: Store, path: str) -> Kept:
 def _version(store: Store, path: str, number: int) -> tuple[tuple[str, Secret], ...]:
     # The version may be gone by now, and another one in its place.
     key = meta.load(store, path)
-    version = None if key is None else stored.find(store, path, key, number)
-    if version is None:
+    if key is None or stored.find(store, path, key, number) is None:
         return ()
-    return _fields(store, stored.data_path(path, number, version), number)
+    return _fields(store, stored.data_path(path, key, number), number)
 
 
 def _fields(store: Store, path: str, _number: int) -> tuple[tuple[str, Secret], ...]:

@@ -33,16 +33,11 @@ _ENCODER: Final = msgspec.json.Encoder()
 
 
 class Version(msgspec.Struct, frozen=True, array_like=True):
-    """One version of a key; times are POSIX nanoseconds, 0 means never.
-
-    `slot` is the number that its data is stored under, if that is not its own: it took the place of
-    a version that was pruned.
-    """
+    """One version of a key; times are POSIX nanoseconds, 0 means never."""
 
     created_ns: int
     deleted_ns: int = 0
     destroyed: bool = False
-    slot: int = 0
 
     def is_gone(self, now_ns: int) -> bool:
         """Return whether the version's data must not be read any more."""
@@ -65,7 +60,8 @@ class KeyMetadata(msgspec.Struct, frozen=True, omit_defaults=True):
     """The metadata of a key. Its versions are contiguous and end with `current`.
 
     `versions` by number has the newest ones. Versions `first` to `spilled` are in chunks
-    (engines/kv/versions.py); both are 0 if none is.
+    (engines/kv/versions.py); both are 0 if none is. `slots` has the numbers that the data of
+    versions is stored under, of those that took the place of a version that was pruned.
     """
 
     created_ns: int
@@ -82,6 +78,7 @@ class KeyMetadata(msgspec.Struct, frozen=True, omit_defaults=True):
     spilled: int = 0
     past: tuple[Span, ...] = ()
     """When the versions that were removed could be read."""
+    slots: dict[int, int] = {}
 
     @property
     def oldest(self) -> int:

@@ -32,7 +32,6 @@ def to_second(store: Store, now_ns: int) -> None:
     records = [(path, record) for path in paths if (record := store.get(path)) is not None]
     store.delete_all(paths)
     for path, record in records:
-        store.put(versions.data_path(path, 1), record)
         key = KeyMetadata(
             created_ns=now_ns,
             updated_ns=now_ns,
@@ -40,4 +39,5 @@ def to_second(store: Store, now_ns: int) -> None:
             versions={1: Version(now_ns)},
             older=True,
         )
+        store.put(versions.data_path(path, key, 1), record)
         meta.save(store, path, key)

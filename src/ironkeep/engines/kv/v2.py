@@ -11,8 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from msgspec.structs import replace
-
 from ironkeep.core.errors import Conflict, InvalidRequest, NotFound
 from ironkeep.core.event import WROTE, Released
 from ironkeep.core.operation import Operation
@@ -81,8 +79,8 @@ def _find(store: Store, path: str, version: int) -> tuple[Known, int, Version]:
     return known, number, found
 
 
-def _record(store: Store, path: str, number: int, version: Version) -> bytes:
-    record = store.get(stored.data_path(path, number, version))
+def _record(store: Store, path: str, key: KeyMetadata, number: int) -> bytes:
+    record = store.get(stored.data_path(path, key, number))
     if record is None:
         raise NotFound("")
     return record
@@ -95,7 +93,7 @@ def read(call: Call, given: Which) -> Response:
     shape = known.version_shape(number, version)
     if version.is_gone(call.now_ns):
         return Response(data={"data": None, "metadata": shape}, absent=True)
-    names, secret = document.split(_record(store, given.path, number, version))
+    names, secret = document.split(_record(store, given.path, known.metadata, number))
     return Response(
         data={"data": secret, "metadata": shape},
         released=(Released(call.mount.uuid, given.path, number, names),),
@@ -110,7 +108,7 @@ def subkeys(call: Call, given: Shape) -> Response:
         raise InvalidRequest("depth must not be negative")
     if version.is_gone(call.now_ns):
         return Response(data={"subkeys": None, "metadata": shape}, absent=True)
-    _, secret = document.split(_record(call.store, given.path, number, version))
+    _, secret = document.split(_record(call.store, given.path, known.metadata, number))
     stored = json.loads(secret.reveal())
     return Response(
         data={"subkeys": document.subkeys(stored, given.depth) or {}, "metadata": shape}
@@ -142,7 +140,7 @@ def patch(call: Call, given: Put) -> Response | Suspend:
     _check_and_set(key, config, given.options)
     if _prune(call, given.path, key, config):
         return later(lambda call: patch(call, given), durable=True)
-    _, secret = document.split(_record(call.store, given.path, number, version))
+    _, secret = document.split(_record(call.store, given.path, known.metadata, number))
     merged = document.merge(loads(secret.reveal()), given.data)
     return _store(call, given.path, key, config, merged)
 
@@ -190,14 +188,9 @@ def _store(
         raise InvalidRequest("missing path")
     key = key or KeyMetadata(created_ns=now, updated_ns=now)
     life = meta.delete_after_ns(key, config)
-    known, version = stored.add(
-        call.store,
-        path,
-        key,
-        Version(now, now + life if life else 0),
-        document.encode(data),
-        _surplus(key, config),
-    )
+    version = Version(now, now + life if life else 0)
+    body, surplus = document.encode(data), _surplus(key, config)
+    known = stored.add(call.store, path, key, version, body, surplus)
     number = known.metadata.current
     return Response(
         data=known.version_shape(number, version),
@@ -245,17 +238,17 @@ def _change(
 
 def _deleted(now_ns: int) -> Callable[[Version], Version]:
     def deleted(version: Version) -> Version:
-        return version if version.is_gone(now_ns) else replace(version, deleted_ns=now_ns)
+        return version if version.is_gone(now_ns) else Version(version.created_ns, now_ns)
 
     return deleted
 
 
 def _undeleted(version: Version) -> Version:
-    return version if version.destroyed else replace(version, deleted_ns=0)
+    return version if version.destroyed else Version(version.created_ns)
 
 
 def _destroyed(version: Version) -> Version:
-    return replace(version, destroyed=True)
+    return Version(version.created_ns, version.deleted_ns, destroyed=True)
 
 
 def _key_of(call: Call, given: Versions) -> KeyMetadata | None:

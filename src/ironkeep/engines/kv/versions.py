@@ -1,15 +1,15 @@
 """The versions of a key in KV version 2: where each is stored, so that a write costs its own size.
 
     meta/KEY            the key's settings and its newest versions: engines/kv/metadata.py
-    data/KEY 0x00 N     the object of version N, or of one that took its place (`Version.slot`)
+    data/KEY 0x00 N     the object of version N, or of one that took its place
     data/KEY 0x00 v C   chunk C: the metadata of versions 32 C + 1 to 32 C + 32
 
 A key with fewer than `2 * CHUNK` versions has the first record alone. From then on the oldest ones
 move to chunks, one chunk in `CHUNK` writes, and the first record stays small. A key of before the
 chunks, with any number of versions in its first record, is converted by its next changes.
 
-A new version that prunes another one takes its place: at the limit, a write replaces two rows and
-adds none (ADR 40).
+In a key without chunks, a new version that prunes another one takes its place: at the limit of
+versions a write replaces two rows and adds none (ADR 40).
 
 The versions of a key are contiguous: versions are added above and removed below. A chunk may still
 hold some that were removed; those below `KeyMetadata.oldest` do not count.
@@ -49,9 +49,9 @@ class Chunk(msgspec.Struct, frozen=True, array_like=True):
 _CHUNK: Final = Codec(Chunk)
 
 
-def data_path(path: str, number: int, version: Version | None = None) -> str:
+def data_path(path: str, key: KeyMetadata, number: int) -> str:
     """Return the path of a version's data; the zero byte separates it from every key's name."""
-    return f"data/{path}\0{(version and version.slot) or number}"
+    return f"data/{path}\0{key.slots.get(number, number)}"
 
 
 def chunk_path(path: str, number: int) -> str:
@@ -105,7 +105,7 @@ def change(
         if version is not None:
             where[number] = changed(version)
             if where[number].destroyed:
-                gone.append(data_path(path, number, version))
+                gone.append(data_path(path, key, number))
     store.delete_all(gone)
     for at, versions in chunks.items():
         store.put(at, _encoded(versions))
@@ -131,14 +131,9 @@ def _spill(store: Store, path: str, key: KeyMetadata) -> KeyMetadata:
     return replace(key, versions=recent, first=oldest, spilled=spilled)
 
 
-def _past(
-    store: Store,
-    path: str,
-    key: KeyMetadata,
-    dropped: Sequence[tuple[int, Version]],
-    now_ns: int,
-) -> tuple[Span, ...]:
-    """Return the spans of the versions that are gone once the oldest are, which is now."""
+def _past(store: Store, path: str, key: KeyMetadata, count: int, now_ns: int) -> tuple[Span, ...]:
+    """Return the spans of the versions that are gone once the oldest `count` are, which is now."""
+    dropped = islice(every(store, path, key), count)
     spans = [Span(number, number, version.created_ns, now_ns) for number, version in dropped]
     if spans and key.older and spans[0].first == 1:
         spans[0] = Span(1, 1, 0, now_ns)
@@ -160,23 +155,21 @@ def known_past(store: Store, path: str, key: KeyMetadata) -> tuple[Span, ...]:
 
 def add(
     store: Store, path: str, key: KeyMetadata, version: Version, body: bytes, surplus: int
-) -> tuple[Known, Version]:
-    """Store a new version in the place of the oldest `surplus` ones.
-
-    Return the key's metadata, and the version as it is stored.
-    """
+) -> Known:
+    """Store a new version, and remove the oldest `surplus` ones; return the key's metadata."""
     number, slot = key.current + 1, 0
-    changes: dict[str, Any] = {"versions": dict(key.versions)}
     if surplus:
-        first, oldest = next(every(store, path, key))
-        slot = oldest.slot or first
-        version = replace(version, slot=slot)
+        slot = 0 if key.first else key.slots.get(key.oldest, key.oldest)
         changes = _dropped(store, path, key, surplus, version.created_ns, taken=slot)
-    # Numbers are never used again, so there is no record under this one.
-    store.put(data_path(path, number, version), body, fresh=not slot)
+    else:
+        changes = {"versions": dict(key.versions)}
+    if slot:
+        changes["slots"][number] = slot
     changes["versions"][number] = version
     key = replace(key, current=number, updated_ns=version.created_ns, **changes)
-    return save(store, path, key), version
+    # Numbers are never used again, so there is no record under a version's own.
+    store.put(data_path(path, key, number), body, fresh=not slot)
+    return save(store, path, key)
 
 
 def drop(store: Store, path: str, key: KeyMetadata, count: int, now_ns: int) -> KeyMetadata:
@@ -185,34 +178,32 @@ def drop(store: Store, path: str, key: KeyMetadata, count: int, now_ns: int) -> 
 
 
 def _dropped(
-    store: Store, path: str, key: KeyMetadata, count: int, now_ns: int, *, taken: int = 0
+    store: Store, path: str, key: KeyMetadata, count: int, now_ns: int, *, taken: int | None = None
 ) -> dict[str, Any]:
     """Remove the oldest `count` versions with their data; return the fields of the key that change.
 
-    The data under the number `taken` stays: a new version is about to replace it.
+    `taken` is given if a new version comes with it: the data under that number stays, as the new
+    version replaces it. It is 0 if there is none.
     """
-    dropped = list(islice(every(store, path, key), count))
     oldest = key.oldest
     left = oldest + count
-    gone = [
-        data_path(path, number, version)
-        for number, version in dropped
-        if (version.slot or number) != taken
-    ]
+    slots = [key.slots.get(number, number) for number in range(oldest, left)]
+    gone = [f"data/{path}\0{slot}" for slot in slots if slot != taken]
     if key.first:
         # A chunk goes with the last of its versions.
         end = oldest + CHUNK - 1 - (oldest - 1) % CHUNK
         ends = range(end, min(left - 1, key.spilled) + 1, CHUNK)
         gone += [chunk_path(path, number) for number in ends]
+    past = _past(store, path, key, count, now_ns)
     if gone:
-        store.delete_all(gone, folders_stay=bool(taken))
+        store.delete_all(gone, folders_stay=taken is not None)
     recent, first, spilled = dict(key.versions), left, key.spilled
     if left > spilled:
         for number in range(max(oldest, spilled + 1), left):
             del recent[number]
         first = spilled = 0
-    past = _past(store, path, key, dropped, now_ns)
-    return {"versions": recent, "first": first, "spilled": spilled, "past": past}
+    kept = {number: slot for number, slot in key.slots.items() if number >= left}
+    return {"versions": recent, "first": first, "spilled": spilled, "past": past, "slots": kept}
 
 
 def _is_spilled(key: KeyMetadata, number: int) -> bool:
