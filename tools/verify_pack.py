@@ -2055,18 +2055,15 @@ class Case:
 
     def is_explained(self, system: str, item: str) -> bool:
         """Return whether a difference of a system is explained."""
-        begins = []
-        for sweep in self.sweeps(system):
-            run = None
-            same = self.file.of("swept", system=system, endpoint=value(sweep, "endpoint"))
-            for each in reversed([one for one in same if one.index <= sweep.index]):
+        begins: dict[str, int] = {}
+        swept = self.file.of("swept", system=system)
+        for endpoint in {value(each, "endpoint") for each in swept}:
+            for each in reversed([e for e in swept if value(e, "endpoint") == endpoint]):
                 if item not in differences(each):
                     break
-                run = each.index
-            if run is not None:
-                begins.append(run)
-        since = max(begins, default=-1)
-        return any(each.index > since for each in self.explanations(system, item))
+                begins[endpoint] = each.index
+        found = self.explanations(system, item)
+        return bool(begins) and any(each.index > max(begins.values()) for each in found)
 
     def is_entry_explained(self, entry: Entry) -> bool:
         """Return whether an entry is explained."""
@@ -2788,7 +2785,7 @@ def verdict_of(case: Case) -> dict[str, Any]:
     for claim, name, function in CHECKS:
         for each in function(case):
             exemption = exempted.get(each.subject)
-            if exemption and (each.status == "failed" or each.at > exemption.index):
+            if exemption and (each.status == "failed" or each.at >= exemption.index):
                 exemption = None
             if exemption and each.subject in granted:
                 rests.append((each.subject, exemption))

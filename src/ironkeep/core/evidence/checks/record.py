@@ -250,14 +250,13 @@ def root_unsound(file: CaseFile) -> Iterator[Finding]:
 
 
 def record_by_exposed(file: CaseFile) -> Iterator[Finding]:
-    """Yield incident records that were made by an exposed principal."""
+    """Yield incident records that were made by exposed principals, once for each record."""
     for index, entry in file.entries:
         if entry.time_ns < file.case.from_ns or ev.TAG not in entry.audited:
             continue
-        for actor in actors_of(entry):
-            if file.is_out(actor, index):
-                words = f"recorded by {file.estate.label(actor)}, who is exposed"
-                yield Finding(f"entry:{index}", words)
+        out = [file.estate.label(each) for each in actors_of(entry) if file.is_out(each, index)]
+        if out:
+            yield Finding(f"entry:{index}", f"recorded by {' with '.join(out)}, exposed")
 
 
 def indexed_late(file: CaseFile) -> Iterator[Finding]:

@@ -25,7 +25,7 @@ def explanation_by_one(file: CaseFile) -> Iterator[Finding]:
         for each in file.filed(ev.Explained)
         if is_answered(file, each)
     }
-    for each in last.values():
+    for each in sorted(last.values(), key=lambda each: each.index):
         if not each.record.measured and not in_force(file, each):
             yield _by_one(file, each, f"what {each.record.item} is")
 
