@@ -2762,7 +2762,7 @@ WORSE: Final = ("closed", "unknown", "open", "failed")
 
 
 def exemptions_of(case: Case) -> dict[str, Entry]:
-    """Return the exemptions that take a second person's word, or have it, by their item."""
+    """Return the exemptions of the case by their item, whether or not they are in force."""
     last = {value(each, "item"): each for each in case.own("exempted")}
     return {
         item: each

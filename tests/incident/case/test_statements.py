@@ -196,3 +196,40 @@ def test_an_exemption_holds_once_confirmed_and_makes_an_exception(estate: Estate
     ends = estate.must(f"incident/cases/{case}/exempt", {**given, "ttl": "1s"}, estate.responder)
     assert text(ends, "confirm")
     assert estate.verdict(case)["outcome"] == "NOT PROVEN"
+
+
+def test_a_statement_of_nobody_says_that_two_people_are_missing(estate: Estate) -> None:
+    case = evicted(estate)
+    given = {"item": ev.ROOT_ITEMS[0], "reason": "later", "ttl": "72h"}
+    waiver = text(estate.must(f"incident/cases/{case}/exempt", given), "confirm")
+    assert waits_for(estate, case, waiver).endswith(": two people have to confirm it")
+    assert confirm(estate, case, waiver).error is None
+    words = waits_for(estate, case, waiver)
+    assert words.startswith("only a token of nobody states ")
+    assert words.endswith(": one person has confirmed it, and a second one has to")
+
+
+def waits_for(estate: Estate, case: str, waiver: str) -> str:
+    """Return what the verdict says of an exemption that waits."""
+    (waits,) = tables(estate.verdict(case), "waiting")
+    assert f"entry:{waits['entry']}" == waiver
+    return text(waits, "words")
+
+
+def test_an_exemption_without_effect_takes_no_confirmation(estate: Estate) -> None:
+    """Whoever confirmed it would be told that it is confirmed, and the item would stay open."""
+    case = evicted(estate)
+    given = {"item": ev.ROOT_ITEMS[0], "reason": "later"}
+    first, second, short = (
+        text(estate.must(f"incident/cases/{case}/exempt", data, estate.responder), "confirm")
+        for data in (
+            {**given, "ttl": "72h"},
+            {**given, "ttl": "96h"},
+            {**given, "item": ev.ROOT_ITEMS[1], "ttl": "1s"},
+        )
+    )
+    for gone in (first, short):
+        reply = confirm(estate, case, gone)
+        assert reply.error is InvalidRequest
+        assert "its steps list those that wait" in said(reply)
+    assert confirm(estate, case, second).error is None

@@ -49,19 +49,35 @@ def is_sworn(record: ev.Record) -> bool:
 
 def in_force(file: CaseFile, stated: Stated) -> bool:
     """Return whether enough people vouch for a statement of the case."""
+    return _count(file, stated) >= PEOPLE
+
+
+def stated_by(stated: Stated) -> str:
+    """Return the name of the person who made a statement, as its own entry states it."""
+    entry = stated.entry
+    return f"{NodeKind.PERSON} {entry.name or entry.entity}" if entry.entity else "a token of nobody"
+
+
+def lacking(file: CaseFile, stated: Stated, what: str) -> str:
+    """Return in words who states `what`, which is not in force, and who has to confirm it."""
+    if not _count(file, stated):
+        rest = "two people have to confirm it"
+    elif any(_behind(file, stated, stated.record.people)):
+        rest = "a second person has to confirm it"
+    else:
+        rest = "one person has confirmed it, and a second one has to"
+    return f"only {stated_by(stated)} states {what}: {rest}"
+
+
+def _count(file: CaseFile, stated: Stated) -> int:
+    """Return how many people vouch for a statement."""
     seen: set[str] = set()
     count = 0
     for people in _vouching(file, stated):
         if not people & seen:
             seen |= people
             count += 1
-    return count >= PEOPLE
-
-
-def stated_by(stated: Stated) -> str:
-    """Return the name of the person who made a statement, as its own entry states it."""
-    name = stated.entry.name or stated.entry.entity
-    return f"{NodeKind.PERSON} {name}" if name else "a token of nobody"
+    return count
 
 
 def _vouching(file: CaseFile, stated: Stated) -> Iterator[set[str]]:

@@ -21,7 +21,7 @@ from ironkeep.core.evidence.exposure import Exposure
 from ironkeep.core.evidence.node import NodeId, NodeKind, kind_of
 from ironkeep.core.evidence.reach import FOREVER
 from ironkeep.core.evidence.remediation import Exemption, Remediation, remediations
-from ironkeep.core.evidence.sworn import Basis, in_force, is_sworn, stated_by
+from ironkeep.core.evidence.sworn import Basis, in_force, is_sworn, lacking
 
 NEVER_EXEMPT: Final = ("log:", "scope:", "case:")
 """Items that no exemption covers: the owner of a log cannot waive the log's own integrity."""
@@ -235,10 +235,7 @@ def _covers(waiver: Filed[ev.Exempted], finding: Finding) -> bool:
 
 def _waiting(file: CaseFile, waiver: Filed[ev.Exempted]) -> Waiting:
     label = file.estate.label(waiver.record.item)
-    words = (
-        f"only {stated_by(waiver)} states that {label} may stay open for now: a second person has "
-        "to confirm it"
-    )
+    words = lacking(file, waiver, f"that {label} may stay open for now")
     return Waiting(waiver.index, waiver.record.item, label, words)
 
 

@@ -128,7 +128,7 @@ def _check_root(workspace: Workspace, given: CheckRoot) -> Response:
 
 
 def confirm(call: Call, given: Confirm) -> Suspend:
-    """Vouch for statements of other people; each is then in force."""
+    """Vouch for statements of other people; each is in force once two people vouch for it."""
     return on_desk(call, given.id, lambda workspace: _confirm(workspace, given))
 
 
@@ -159,10 +159,16 @@ def _confirm(workspace: Workspace, given: Confirm) -> Response:
 
 
 def _stated(workspace: Workspace) -> dict[str, set[str]]:
-    """Return the statements of the case that take a confirmation, with the people behind each."""
+    """Return the statements of the case that take a confirmation, with the people behind each.
+
+    An exemption that has expired, or that a later one of its item has replaced, takes none.
+    """
     file = workspace.file
+    of_case = (each for each in file.filed(ev.Exempted) if each.record.case == workspace.case)
+    last = {each.record.item: each for each in of_case}
+    now = workspace.call.now_ns
     stated: list[Stated] = [
-        *file.filed(ev.Exempted),
+        *(each for each in last.values() if each.record.expires_ns > now),
         *file.filed(ev.Explained),
         *file.filed(ev.RootChecked),
         *file.filed(ev.Revoked),

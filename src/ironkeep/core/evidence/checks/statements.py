@@ -7,7 +7,7 @@ from ironkeep.core.evidence.casefile import CaseFile
 from ironkeep.core.evidence.checks.explained import is_answered
 from ironkeep.core.evidence.checks.record import last_root_checks
 from ironkeep.core.evidence.claim import Finding
-from ironkeep.core.evidence.sworn import Stated, in_force, stated_by
+from ironkeep.core.evidence.sworn import Stated, in_force, lacking
 
 
 def revocation_by_one(file: CaseFile) -> Iterator[Finding]:
@@ -40,5 +40,4 @@ def root_check_by_one(file: CaseFile) -> Iterator[Finding]:
 def _by_one(file: CaseFile, each: Stated, what: str) -> Finding:
     # A revocation counts in every case, and is confirmed in the one in which it was stated.
     where = "" if each.record.case == file.name else f" in case {each.record.case}"
-    words = f"only {stated_by(each)} states {what}: a second person has to confirm it{where}"
-    return Finding(f"entry:{each.index}", words)
+    return Finding(f"entry:{each.index}", lacking(file, each, what) + where)
