@@ -55,7 +55,8 @@ def in_force(file: CaseFile, stated: Stated) -> bool:
 def stated_by(stated: Stated) -> str:
     """Return the name of the person who made a statement, as its own entry states it."""
     entry = stated.entry
-    return f"{NodeKind.PERSON} {entry.name or entry.entity}" if entry.entity else "a token of nobody"
+    name = entry.name or entry.entity
+    return f"{NodeKind.PERSON} {name}" if entry.entity else "a token of nobody"
 
 
 def lacking(file: CaseFile, stated: Stated, what: str) -> str:
