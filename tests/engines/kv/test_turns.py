@@ -37,11 +37,16 @@ class Turns(RuleBasedStateMachine):
         self.vault = Vault.started(PLUGINS)
         if before:
             of_before(self.vault, KEY, before, max_versions=before + 2)
+        else:
+            # Enough writes that versions have taken the places of others.
+            self.vault.write(f"secret/metadata/{KEY}", {"max_versions": 3})
         self.values = {number: {str(number)} for number in range(1, before + 1)}
         self.written = 1_000
         self.begun: list[Waiting] = []
         self.wrapped: list[tuple[str, int, str]] = []
         self.surveyed: list[Kept] = []
+        if not before:
+            self.write(Operation.UPDATE, 5)
 
     def teardown(self) -> None:
         """Start again, which checks that the rows are those of all the commits."""
